@@ -1,0 +1,282 @@
+//! `y-mesh serve`: the server.
+
+use std::future::Future;
+use std::io::{self, ErrorKind};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::Value;
+use tracing_subscriber::EnvFilter;
+use y_mesh::http::{Door, Origin, listen};
+use y_mesh::{Config, Durability, Node};
+
+use super::Failure;
+use super::tokens::Tokens;
+
+/// File descriptors beside those of connections: the journal, the listener, the runtime.
+const FILES_BESIDE_CONNECTIONS: u64 = 256;
+
+/// Its arguments.
+#[derive(Args)]
+pub struct Serve {
+    /// Address to listen on. Beyond this machine (0.0.0.0), access must be settled: --token-file or --open.
+    #[arg(long, env = "YMESH_HOST", default_value = "127.0.0.1", value_name = "ADDRESS", value_parser = host)]
+    host: IpAddr,
+
+    /// Port to listen on; 0 picks a free one.
+    #[arg(long, env = "YMESH_PORT", default_value_t = 1234, value_name = "PORT")]
+    port: u16,
+
+    /// Where documents are kept. This version knows `memory` alone: they're gone when the process ends.
+    #[arg(long, env = "YMESH_DATA", default_value = "memory", value_name = "WHERE", value_parser = data)]
+    data: Data,
+
+    /// File with tokens, a line each: `write TOKEN [WHO]` or `read TOKEN [WHO]`. Nobody connects without one.
+    #[arg(long, env = "YMESH_TOKEN_FILE", value_name = "FILE", conflicts_with = "open")]
+    token_file: Option<PathBuf>,
+
+    /// Let everybody who reaches the address read and write.
+    #[arg(long, env = "YMESH_OPEN")]
+    open: bool,
+
+    /// Let pages of this address connect, such as https://app.example.com. May be repeated. Pages of the server's own
+    /// address always may; while it listens on this machine alone, so may pages from this machine.
+    #[arg(long = "origin", env = "YMESH_ORIGIN", value_name = "URL", value_delimiter = ',')]
+    origins: Vec<Origin>,
+
+    /// Change a limit or an interval, such as limits.message_bytes_max=33554432. May be repeated; --print-config
+    /// shows them all.
+    #[arg(long = "set", env = "YMESH_SET", value_name = "NAME=VALUE", value_delimiter = ',')]
+    settings: Vec<String>,
+
+    /// What to log, in the syntax of RUST_LOG.
+    #[arg(long, env = "YMESH_LOG", default_value = "warn,y_mesh=info", value_name = "FILTER")]
+    log: String,
+
+    /// Print the limits and intervals that would be used (durations in seconds), and stop.
+    #[arg(long)]
+    print_config: bool,
+}
+
+/// Where documents are kept.
+#[derive(Clone, Copy, Debug)]
+enum Data {
+    Memory,
+}
+
+fn host(text: &str) -> Result<IpAddr, String> {
+    match text {
+        "localhost" => Ok(Ipv4Addr::LOCALHOST.into()),
+        _ => text.parse().map_err(|_| "not an IP address; write 127.0.0.1, ::1, or 0.0.0.0 for all interfaces".into()),
+    }
+}
+
+fn data(text: &str) -> Result<Data, String> {
+    match text {
+        "memory" => Ok(Data::Memory),
+        _ => Err("this version keeps documents in memory alone; leave --data out, or say `memory`".into()),
+    }
+}
+
+impl Serve {
+    /// Serves until a signal says to stop.
+    pub fn run(self) -> Result<(), Failure> {
+        let config = configured(&self.settings)?;
+        if self.print_config {
+            println!("{}", serde_json::to_string_pretty(&config).map_err(|error| Failure(error.to_string()))?);
+            return Ok(());
+        }
+        let tokens = self.token_file.as_deref().map(Tokens::read).transpose()?;
+        if !self.host.is_loopback() && tokens.is_none() && !self.open {
+            return Err(Failure(format!(
+                "--host {} can be reached from other machines, and nothing says who may write: \
+                 give --token-file FILE, or --open to let everybody",
+                self.host
+            )));
+        }
+        self.start_log()?;
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+        runtime.map_err(|error| Failure(format!("no threads: {error}")))?.block_on(self.serve(config, tokens))
+    }
+
+    fn start_log(&self) -> Result<(), Failure> {
+        let filter = EnvFilter::try_new(&self.log).map_err(|error| Failure(format!("--log: {error}")))?;
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
+        Ok(())
+    }
+
+    async fn serve(self, config: Config, tokens: Option<Tokens>) -> Result<(), Failure> {
+        allow_files(config.limits.connections_max);
+        let listener = listen(SocketAddr::new(self.host, self.port), &config.limits)
+            .map_err(|error| self.cannot_listen(&error))?;
+        let address = listener.local_addr().map_err(|error| self.cannot_listen(&error))?;
+        let access = Access { tokens: tokens.as_ref().map(Tokens::len), is_local: self.host.is_loopback() };
+        let mut builder = Node::builder().config(config);
+        if let Some(tokens) = tokens {
+            builder = builder.authorize(tokens);
+        }
+        let Data::Memory = self.data;
+        let node = builder.start().map_err(|error| Failure(error.to_string()))?;
+        let door = Door::new(node.clone())
+            .origins(self.origins.clone())
+            .loopback(access.is_local)
+            .open(access.tokens.is_none());
+        let stop = stopped().map_err(|error| Failure(format!("signals can't be handled: {error}")))?;
+        greet(address, node.store(), &access);
+        door.serve(listener, stop).await;
+        println!("Stopped.");
+        Ok(())
+    }
+
+    fn cannot_listen(&self, error: &io::Error) -> Failure {
+        let (host, port) = (self.host, self.port);
+        Failure(match error.kind() {
+            ErrorKind::AddrInUse => format!(
+                "port {port} on {host} is in use; stop the program that has it, or take another with --port (0 picks a free one)"
+            ),
+            ErrorKind::PermissionDenied => {
+                format!("port {port} on {host} isn't allowed for this user; take one above 1023 with --port")
+            }
+            ErrorKind::AddrNotAvailable => format!("this machine has no address {host}; see --host"),
+            _ => format!("can't listen on {host}, port {port}: {error}"),
+        })
+    }
+}
+
+/// The defaults with the given values in their places.
+fn configured(settings: &[String]) -> Result<Config, Failure> {
+    let mut config = serde_json::to_value(Config::default()).map_err(|error| Failure(error.to_string()))?;
+    for setting in settings {
+        let bad = |why: String| Failure(format!("--set {setting}: {why}"));
+        let (name, value) = setting.split_once('=').ok_or_else(|| bad("write NAME=VALUE".into()))?;
+        let value: f64 = value.parse().map_err(|_| bad("the value isn't a number".into()))?;
+        let place = config.pointer_mut(&format!("/{}", name.replace('.', "/"))).filter(|place| place.is_number());
+        let place = place.ok_or_else(|| bad("no such name; --print-config shows them all".into()))?;
+        *place = match place.is_f64() {
+            true => Value::from(value),
+            false if value >= 0.0 && value.fract() == 0.0 => Value::from(value as u64),
+            false => return Err(bad("the value is a count; write a whole number".into())),
+        };
+    }
+    let config: Config = serde_json::from_value(config).map_err(|error| Failure(format!("--set: {error}")))?;
+    config.check().map_err(|error| Failure(format!("--set: {error}")))?;
+    Ok(config)
+}
+
+/// Raises the limit of open files as far as it may be, to what the connections need.
+fn allow_files(connections: usize) {
+    let wanted = connections as u64 + FILES_BESIDE_CONNECTIONS;
+    match rlimit::increase_nofile_limit(wanted) {
+        Ok(limit) if limit < wanted => {
+            tracing::warn!(limit, wanted, "fewer open files are allowed than connections may need; raise `ulimit -n`");
+        }
+        Ok(_) => {}
+        Err(error) => tracing::warn!(%error, "the limit of open files can't be read"),
+    }
+}
+
+/// What the greeting says of access.
+struct Access {
+    tokens: Option<usize>,
+    is_local: bool,
+}
+
+fn greet(address: SocketAddr, (store, durability): (&str, Durability), access: &Access) {
+    let kept = match durability {
+        Durability::Memory => "documents are gone when this process ends",
+        _ => "what is acknowledged is on disk",
+    };
+    let who = match access.tokens {
+        Some(count) => format!("{count} tokens"),
+        None if access.is_local => "open to everybody on this machine".into(),
+        None => "OPEN: everybody who reaches this address may write".into(),
+    };
+    println!("y-mesh {}", env!("CARGO_PKG_VERSION"));
+    println!("  Page       http://{address}/");
+    println!("  Clients    ws://{address}/<document>");
+    println!("  Store      {store}: {kept} (durability: {})", durability.as_str());
+    println!("  Access     {who}");
+    println!("Ctrl-C stops it.");
+}
+
+/// Resolves at the first SIGTERM or Ctrl-C. The second one ends the process at once.
+fn stopped() -> io::Result<impl Future<Output = ()>> {
+    let mut signals = Signals::new()?;
+    Ok(async move {
+        signals.next().await;
+        println!("Closing connections… (again to stop at once)");
+        tokio::spawn(async move {
+            signals.next().await;
+            std::process::exit(130);
+        });
+    })
+}
+
+#[cfg(unix)]
+struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn new() -> io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+#[cfg(not(unix))]
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self)
+    }
+
+    async fn next(&mut self) {
+        // Without a handler nobody can ask to stop gently; the system's default ends the process.
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn why(setting: &str) -> String {
+        match configured(&[setting.to_owned()]) {
+            Err(Failure(why)) => why,
+            Ok(_) => panic!("{setting} was taken"),
+        }
+    }
+
+    #[test]
+    fn settings_reach_their_places() {
+        let settings = ["limits.connections_max=7".to_owned(), "timing.idle_max=2.5".to_owned()];
+        let config = configured(&settings).unwrap_or_else(|Failure(why)| panic!("{why}"));
+        assert_eq!(config.limits.connections_max, 7);
+        assert_eq!(config.timing.idle_max.as_millis(), 2_500);
+    }
+
+    #[test]
+    fn bad_settings_are_refused_by_name() {
+        assert!(why("limits.none=1").contains("no such name"));
+        assert!(why("limits=1").contains("no such name"));
+        assert!(why("limits.connections_max=-1").contains("whole number"));
+        assert!(why("limits.connections_max=many").contains("isn't a number"));
+        assert!(why("timing.quiet_max=40").contains("quiet_max"));
+        assert!(why("nothing").contains("NAME=VALUE"));
+    }
+}

@@ -1,0 +1,241 @@
+//! Every bound and every interval, each with its unit, its reason and its relation to the others.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// What one document, session or node may use at most. A bound that is reached closes or slows the one
+/// who reached it, and nobody else.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Bytes of one message from a client, a first SyncStep2 with all its offline work included (W2).
+    pub message_bytes_max: usize,
+    /// Bytes of a state vector in a SyncStep1: about 100,000 client ids.
+    pub state_vector_bytes_max: usize,
+    /// Structs in one update. A walk over this many takes some tens of milliseconds.
+    pub update_structs_max: u64,
+    /// How deep arrays and objects may nest in one value of an update: yrs decodes them recursively.
+    pub value_depth_max: usize,
+    /// Updates merged into one message at the end of a turn: merging is quadratic in this number (F7).
+    pub merge_updates_max: usize,
+
+    /// Messages that wait in a document's mailbox; also the most that one turn takes.
+    pub mailbox_messages_max: usize,
+    /// Bytes that wait in a document's mailbox. At least one message of the greatest size must fit.
+    pub mailbox_bytes_max: usize,
+    /// Bytes that wait in all mailboxes of the node.
+    pub inbound_bytes_max: usize,
+    /// Messages that wait for a session's socket before it is behind (F5).
+    pub outbox_messages_max: usize,
+    /// Bytes that wait for a session's socket before it is behind. An empty outbox takes one message of any size.
+    pub outbox_bytes_max: usize,
+    /// Bytes of records and snapshots that wait for the store's writer.
+    pub store_queue_bytes_max: usize,
+
+    /// Awareness entries of a document (A5).
+    pub awareness_entries_max: usize,
+    /// Bytes of one awareness state (A5).
+    pub awareness_state_bytes_max: usize,
+
+    /// Sessions of one document.
+    pub sessions_per_document_max: usize,
+    /// Documents open at once.
+    pub documents_open_max: usize,
+    /// Documents in one answer to a listing.
+    pub list_max: usize,
+
+    /// Records since the last snapshot after which the next one is made.
+    pub compact_after_records: u64,
+    /// Bytes since the last snapshot after which the next one is made, if they are also more than that snapshot has.
+    pub compact_after_bytes: u64,
+
+    /// Connections of the node.
+    pub connections_max: usize,
+    /// Connections from one address (one /64 of IPv6). Loopback is exempt: a proxy on the same machine looks like one address.
+    pub connections_per_address_max: usize,
+    /// Bytes of an HTTP request's head.
+    pub head_bytes_max: usize,
+    /// Bytes of an HTTP request's body.
+    pub body_bytes_max: usize,
+    /// Connections that the kernel holds for us until they are accepted: with 128, a reconnect storm waits a second for its retries.
+    pub backlog: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            message_bytes_max: 16 << 20,
+            state_vector_bytes_max: 1 << 20,
+            update_structs_max: 4_000_000,
+            value_depth_max: 64,
+            merge_updates_max: 64,
+            mailbox_messages_max: 256,
+            mailbox_bytes_max: 32 << 20,
+            inbound_bytes_max: 256 << 20,
+            outbox_messages_max: 1_024,
+            outbox_bytes_max: 1 << 20,
+            store_queue_bytes_max: 64 << 20,
+            awareness_entries_max: 1_000,
+            awareness_state_bytes_max: 16 << 10,
+            sessions_per_document_max: 10_000,
+            documents_open_max: 100_000,
+            list_max: 1_000,
+            compact_after_records: 10_000,
+            compact_after_bytes: 256 << 10,
+            connections_max: 10_000,
+            connections_per_address_max: 200,
+            head_bytes_max: 16 << 10,
+            body_bytes_max: 64 << 10,
+            backlog: 4_096,
+        }
+    }
+}
+
+/// How long things may take, and how often they happen. As text they're seconds.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Timing {
+    /// A session that was sent nothing for so long gets an empty awareness frame. y-websocket hangs up after
+    /// 30 s without a message and doesn't see pings, so this and a round trip must stay below 30 s (F6).
+    #[serde(with = "seconds")]
+    pub quiet_max: Duration,
+    /// An awareness entry that isn't renewed for so long is removed; clients renew every 15 s (A4).
+    #[serde(with = "seconds")]
+    pub awareness_expiry: Duration,
+    /// At least this long between two questions (SyncStep1) to the same session for what is missing.
+    #[serde(with = "seconds")]
+    pub ask_interval: Duration,
+    /// A session that is behind for so long is closed (F5).
+    #[serde(with = "seconds")]
+    pub behind_max: Duration,
+    /// A document that nobody has open for so long is retired.
+    #[serde(with = "seconds")]
+    pub idle_max: Duration,
+    /// A load that takes longer closes the sessions that wait for it (S3).
+    #[serde(with = "seconds")]
+    pub load_max: Duration,
+    /// A question to the access hook that takes longer counts as refused.
+    #[serde(with = "seconds")]
+    pub authorize_max: Duration,
+
+    /// A WebSocket ping goes out so often.
+    #[serde(with = "seconds")]
+    pub ping_interval: Duration,
+    /// A peer of whom nothing was heard for so long, not even an answer to a ping, is closed.
+    #[serde(with = "seconds")]
+    pub silence_max: Duration,
+    /// A write to a socket that makes no progress for so long ends it.
+    #[serde(with = "seconds")]
+    pub write_max: Duration,
+    /// The head of a request must be there by then, also on a connection that is kept alive.
+    #[serde(with = "seconds")]
+    pub head_max: Duration,
+    /// A whole request, body and answer, must be done by then.
+    #[serde(with = "seconds")]
+    pub request_max: Duration,
+    /// When the node drains, the sockets are closed in slices over this long.
+    #[serde(with = "seconds")]
+    pub drain_spread: Duration,
+    /// When the node drains, what isn't done by then is given up.
+    #[serde(with = "seconds")]
+    pub drain_max: Duration,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        let s = Duration::from_secs;
+        Self {
+            quiet_max: s(20),
+            awareness_expiry: s(30),
+            ask_interval: s(1),
+            behind_max: s(120),
+            idle_max: s(30),
+            load_max: s(30),
+            authorize_max: s(10),
+            ping_interval: s(20),
+            silence_max: s(45),
+            write_max: s(60),
+            head_max: s(5),
+            request_max: s(10),
+            drain_spread: s(5),
+            drain_max: s(25),
+        }
+    }
+}
+
+/// All of it together.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Config {
+    /// Sizes and counts.
+    pub limits: Limits,
+    /// Durations.
+    pub timing: Timing,
+}
+
+/// Why a configuration can't work. Change the value that it names.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct InvalidConfig(&'static str);
+
+impl Config {
+    /// Checks the relations between the values.
+    ///
+    /// # Errors
+    /// Names the first relation that doesn't hold.
+    pub fn check(&self) -> Result<(), InvalidConfig> {
+        let (limits, timing) = (&self.limits, &self.timing);
+        let relations = [
+            (limits.mailbox_bytes_max >= limits.message_bytes_max, "a mailbox must hold one message: raise mailbox_bytes_max"),
+            (limits.inbound_bytes_max >= limits.mailbox_bytes_max, "inbound_bytes_max must be at least mailbox_bytes_max"),
+            (limits.inbound_bytes_max <= u32::MAX as usize, "inbound_bytes_max must be below 4 GiB"),
+            (limits.mailbox_messages_max > 0, "mailbox_messages_max must not be 0"),
+            (limits.outbox_messages_max > 0, "outbox_messages_max must not be 0"),
+            (limits.merge_updates_max > 0, "merge_updates_max must not be 0"),
+            (limits.store_queue_bytes_max > 0, "store_queue_bytes_max must not be 0"),
+            (limits.head_bytes_max >= 8 << 10, "head_bytes_max must be at least 8 KiB"),
+            (!timing.quiet_max.is_zero(), "quiet_max must not be 0"),
+            (timing.quiet_max <= Duration::from_secs(27), "quiet_max must leave 3 s: clients hang up after 30 s"),
+            (timing.silence_max > timing.ping_interval, "silence_max must be longer than ping_interval"),
+            (timing.drain_max >= timing.drain_spread, "drain_max must be at least drain_spread"),
+        ];
+        match relations.into_iter().find(|(holds, _)| !holds) {
+            Some((_, broken)) => Err(InvalidConfig(broken)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Durations as seconds, which is how people write them.
+mod seconds {
+    use std::time::Duration;
+
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_f64(duration.as_secs_f64())
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+        Duration::try_from_secs_f64(f64::deserialize(deserializer)?).map_err(D::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_fit_together() {
+        assert_eq!(Config::default().check(), Ok(()));
+    }
+
+    #[test]
+    fn a_quiet_time_that_clients_would_not_survive_is_refused() {
+        let mut config = Config::default();
+        config.timing.quiet_max = Duration::from_secs(30);
+        assert!(config.check().is_err());
+    }
+}

@@ -1,0 +1,273 @@
+//! The closed vocabulary of the core: everything that can happen to a document, and everything it can ask for.
+
+use std::ops::Add;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::journal::Record;
+use crate::id::{Identity, NodeId, Seq, SessionId};
+
+/// Milliseconds of a clock that never goes back. Where it starts doesn't matter.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Millis(pub u64);
+
+impl Millis {
+    /// How long ago `earlier` was; zero if it's to come.
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+}
+
+impl Add<Duration> for Millis {
+    type Output = Self;
+
+    fn add(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)))
+    }
+}
+
+/// Milliseconds since 1970, as people's clocks have them. It may jump; nothing is decided by it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WallTime(pub u64);
+
+/// The moment of an event. Both parts are recorded with it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Now {
+    /// For every interval and deadline.
+    pub monotonic: Millis,
+    /// For the journal's records.
+    pub wall: WallTime,
+}
+
+/// What a session may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Access {
+    /// Receive everything, change nothing. Its presence is shown.
+    Read,
+    /// Change the document too.
+    Write,
+}
+
+/// What kind of party a session is. The kinds differ in access, in fan-out and in trust, and in nothing else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// An editor: a browser, or a program that embeds the node.
+    Client {
+        /// What it may do.
+        access: Access,
+        /// Who it is, as the access hook said.
+        identity: Identity,
+    },
+    /// Another node. It may write, and isn't sent what came from a peer (F3).
+    Peer(NodeId),
+}
+
+/// Everything that can happen to a document. A new cause of work is a new variant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A session has come. It's told what we have, asked for what we lack, and told who is here (S1).
+    Joined {
+        /// The session's id, never used before.
+        session: SessionId,
+        /// What kind of party it is.
+        kind: Kind,
+    },
+    /// A session has sent one message; it may hold several frames (W1).
+    Received {
+        /// Who sent it.
+        session: SessionId,
+        /// The message, in y-protocols' frames.
+        message: Bytes,
+    },
+    /// No more mail for now: what waits goes out together (F7).
+    TurnEnded,
+    /// What a session may do has changed (S6).
+    Reauthorized {
+        /// Whose access it is.
+        session: SessionId,
+        /// What it may do from now on; nothing closes it.
+        access: Option<Access>,
+    },
+    /// A session that was behind has emptied its outbox (F5).
+    Drained {
+        /// Whose outbox it is.
+        session: SessionId,
+    },
+    /// A session's outbox has refused a message (F5).
+    Overflowed {
+        /// Whose outbox it is.
+        session: SessionId,
+    },
+    /// A session is gone, for whatever reason (S5).
+    Left {
+        /// Who has gone.
+        session: SessionId,
+    },
+    /// The embedding program or an API brings an update.
+    Edited {
+        /// A Yjs update, format v1.
+        update: Bytes,
+        /// Who made it.
+        author: Identity,
+    },
+    /// Everything through this record is durable here.
+    Durable {
+        /// The last durable record.
+        through: Seq,
+    },
+    /// The store has given up (D5).
+    StoreFailed,
+    /// The moment that `Document::deadline` named has come.
+    Tick,
+    /// The node is going down.
+    Stopping,
+}
+
+/// Everything that a document can ask for, in the order in which it's to be done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Put a record into the journal. It precedes every `Send` of the same update (D1).
+    Append {
+        /// The record's position, one more than the last.
+        seq: Seq,
+        /// What to keep.
+        record: Record,
+    },
+    /// Replace all records through `through` by a snapshot (D3).
+    Compact {
+        /// The last record that the snapshot holds.
+        through: Seq,
+        /// The whole state, a Yjs update of format v1.
+        snapshot: Bytes,
+    },
+    /// Give a message to some sessions.
+    Send {
+        /// Who gets it.
+        to: Audience,
+        /// The message, encoded once for all (F4).
+        message: Bytes,
+    },
+    /// Tell a session how many of its own SyncStep2 and Update frames are settled. Cumulative (D7).
+    Acknowledge {
+        /// Who is told.
+        session: SessionId,
+        /// So many are durable.
+        durable: u64,
+        /// So many were refused.
+        refused: u64,
+    },
+    /// End a session. It's gone for the document already.
+    Close {
+        /// Which one.
+        session: SessionId,
+        /// Why.
+        code: CloseCode,
+    },
+    /// Something that a session sent was refused or skipped. For counting and logging alone.
+    Refused {
+        /// Who sent it; `None` for the embedding program.
+        session: Option<SessionId>,
+        /// Why.
+        reason: Reason,
+    },
+    /// Nobody has the document open and all of it is durable (D6): it may be dropped.
+    Retire,
+}
+
+/// Who gets a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Audience {
+    /// One session.
+    One(SessionId),
+    /// All sessions that aren't behind.
+    All,
+    /// All clients that aren't behind, and no peers.
+    Clients,
+    /// All peers that aren't behind.
+    Peers,
+}
+
+/// Why something was refused or skipped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// A frame of a type that we don't know (W3).
+    UnknownType(u64),
+    /// A frame that isn't one (W4).
+    Malformed(crate::wire::Malformed),
+    /// A change from a session that may only read (S4).
+    ReadOnly,
+    /// An update that stands on something that isn't here; its sender was asked for it (H2).
+    Missing,
+    /// An update that isn't taken, ever (W6).
+    Update(crate::document::Refused),
+    /// An awareness entry that is too large, one too many, or not JSON (A5).
+    Awareness,
+}
+
+impl Reason {
+    /// A short name, for metrics.
+    pub fn label(&self) -> &'static str {
+        match self {
+            Self::UnknownType(_) => "unknown_type",
+            Self::Malformed(_) => "malformed",
+            Self::ReadOnly => "read_only",
+            Self::Missing => "missing",
+            Self::Update(_) => "update",
+            Self::Awareness => "awareness",
+        }
+    }
+}
+
+/// Why a session ends, as a WebSocket close code. y-websocket from 3.1 on gives up for good on 4400 to 4499 and
+/// comes back on every other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u16)]
+pub enum CloseCode {
+    /// The embedding program ended it.
+    Done = 1000,
+    /// A text message; the protocol has none.
+    Text = 1003,
+    /// A malformed frame (W4).
+    Malformed = 1007,
+    /// A message over the limit (W2).
+    TooBig = 1009,
+    /// The document can't be loaded or was dropped after a fault.
+    Broken = 1011,
+    /// The node is restarting.
+    Restarting = 1012,
+    /// Come back later: overload, a slow load, a store that fails.
+    Later = 1013,
+    /// An update that will never be taken (W6).
+    Refused = 4400,
+    /// No token, or one that we don't know.
+    Unauthorized = 4401,
+    /// No right to this document, or not any more (S6).
+    Forbidden = 4403,
+    /// The document was deleted (I1).
+    Deleted = 4404,
+}
+
+impl CloseCode {
+    /// The code's number on the wire.
+    pub fn number(self) -> u16 {
+        self as u16
+    }
+
+    /// The reason on the wire, for a developer who looks at the close event.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Text => "text messages aren't part of the protocol",
+            Self::Malformed => "malformed frame",
+            Self::TooBig => "message too big",
+            Self::Broken => "the document can't be served",
+            Self::Restarting => "restarting",
+            Self::Later => "try again later",
+            Self::Refused => "update refused",
+            Self::Unauthorized => "token missing or unknown",
+            Self::Forbidden => "no access to this document",
+            Self::Deleted => "document deleted",
+        }
+    }
+}

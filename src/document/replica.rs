@@ -1,0 +1,288 @@
+//! The replica: the one file that names yrs types. It decides how far an update stands on what is here, so that yrs
+//! never holds anything pending, and it turns what yrs does into return values.
+
+use std::collections::BTreeMap;
+use std::mem::ManuallyDrop;
+
+use bytes::Bytes;
+use yrs::updates::decoder::Decode;
+use yrs::updates::encoder::Encode;
+use yrs::{Doc, OffsetKind, Options, ReadTxn, Transact, Update, WriteTxn};
+
+use super::journal::Stored;
+use super::state_vector::StateVector;
+use crate::config::Limits;
+use crate::id::{ClientId, Clock, Seq};
+use crate::wire::vet::{self, Outline, Refusal};
+
+/// A transaction that may change the document. `y_mesh::yrs` is the yrs it comes from.
+pub type WriteTransaction<'doc> = yrs::TransactionMut<'doc>;
+
+/// A transaction that only reads.
+pub type ReadTransaction<'doc> = yrs::Transaction<'doc>;
+
+/// A document's content.
+pub struct Replica {
+    doc: Doc,
+    /// What is here. yrs would count it anew, and in a changing order, each time it's asked.
+    state: StateVector,
+    client: ClientId,
+}
+
+/// What came of an update.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Applied {
+    /// All of it was known (F2).
+    Nothing,
+    /// It changed the document.
+    Fresh {
+        /// What to keep and to relay: the bytes as they came, or only what was new of them (D8).
+        update: Bytes,
+        /// For each client that it brought work of, how much was here before.
+        floor: BTreeMap<ClientId, Clock>,
+    },
+    /// It stands on something that isn't here. Nothing was changed.
+    Missing,
+}
+
+/// Why an update isn't taken, ever.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// It isn't one, or costs too much. The document is as it was.
+    #[error(transparent)]
+    Vet(#[from] Refusal),
+    /// It brings work under the client id that this server edits with (H4). The document is as it was.
+    #[error("client id {} is the server's own", .0.0)]
+    ServersOwn(ClientId),
+    /// yrs can't read it. The document is as it was.
+    #[error("yrs can't read it: {0}")]
+    Undecodable(String),
+    /// Its structs stand on each other in a circle. What stood was taken, the rest was dropped.
+    #[error("its structs stand on each other in a circle")]
+    Circular(Box<Applied>),
+    /// yrs failed half-way: this replica isn't to be trusted any more, and is to be loaded anew.
+    #[error("yrs failed while it applied the update: {0}")]
+    Broken(String),
+}
+
+/// Why what was stored is no document. It's left as it is; restore a backup, or look at the named record.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OpenError {
+    /// The snapshot isn't a document.
+    #[error("the snapshot can't be used: {0}")]
+    Snapshot(String),
+    /// A record isn't an update, or stands on something that isn't there.
+    #[error("record {seq} can't be used: {why}", seq = .0.0, why = .1)]
+    Record(Seq, String),
+    /// The records have a hole.
+    #[error("record {} is followed by record {}", .0.0, .1.0)]
+    Hole(Seq, Seq),
+}
+
+impl Replica {
+    /// Rebuilds the state from a snapshot and the records after it (D2). `client` is the id that the server's own
+    /// edits get; it must be drawn afresh at every open (H4). If the document knows it, the next free one is taken.
+    pub fn open(stored: &Stored, client: ClientId, limits: &Limits) -> Result<Self, OpenError> {
+        let replica = Self::rebuild(stored, client, limits)?;
+        if replica.state.get(client) == 0 {
+            return Ok(replica);
+        }
+        let mut free = client;
+        while replica.state.get(free) > 0 {
+            free = ClientId((free.0 + 1) % ClientId::END);
+        }
+        Self::rebuild(stored, free, limits)
+    }
+
+    fn rebuild(stored: &Stored, client: ClientId, limits: &Limits) -> Result<Self, OpenError> {
+        let mut replica = Self::empty(client);
+        let mut last = Seq(0);
+        if let Some((seq, snapshot)) = &stored.snapshot {
+            replica.restore(snapshot, limits).map_err(OpenError::Snapshot)?;
+            last = *seq;
+        }
+        for (seq, record) in &stored.tail {
+            if *seq != last.next() {
+                return Err(OpenError::Hole(last, *seq));
+            }
+            replica.restore(&record.update, limits).map_err(|why| OpenError::Record(*seq, why))?;
+            last = *seq;
+        }
+        Ok(replica)
+    }
+
+    fn empty(client: ClientId) -> Self {
+        let mut options = Options::with_client_id(yrs::ClientID::new(client.0));
+        options.offset_kind = OffsetKind::Utf16;
+        options.skip_gc = false;
+        options.cleanup_formatting = false;
+        Self { doc: Doc::with_options(options), state: StateVector::default(), client }
+    }
+
+    fn restore(&mut self, update: &Bytes, limits: &Limits) -> Result<(), String> {
+        match vet::outline(update, limits).map_err(Refused::from).and_then(|outline| self.take(update, &outline)) {
+            Ok(Applied::Missing) => Err("it stands on something that isn't there".into()),
+            Ok(_) => Ok(()),
+            Err(refused) => Err(refused.to_string()),
+        }
+    }
+
+    /// What is here.
+    pub fn state(&self) -> &StateVector {
+        &self.state
+    }
+
+    /// Applies an update of format v1, if it stands on what is here (H1, H2).
+    pub fn apply(&mut self, update: &Bytes, limits: &Limits) -> Result<Applied, Refused> {
+        let outline = vet::outline(update, limits)?;
+        if self.brings_servers_own(&outline) {
+            return Err(Refused::ServersOwn(self.client));
+        }
+        self.take(update, &outline)
+    }
+
+    fn take(&mut self, update: &Bytes, outline: &Outline) -> Result<Applied, Refused> {
+        if !self.stands(outline) {
+            return Ok(Applied::Missing);
+        }
+        if outline.deleted == 0 && outline.spans.iter().all(|span| span.end <= self.state.get(span.client)) {
+            return Ok(Applied::Nothing);
+        }
+        let decoded = Update::decode_v1(update).map_err(|error| Refused::Undecodable(error.to_string()))?;
+        self.integrate(update, outline, decoded)
+    }
+
+    /// Under the server's own id only what the server itself has made may come back.
+    fn brings_servers_own(&self, outline: &Outline) -> bool {
+        let own = self.state.get(self.client);
+        outline.spans.iter().any(|span| span.client == self.client && span.end > own)
+    }
+
+    /// Whether nothing that the update needs is missing: no hole before its structs, and everything that they and
+    /// the delete set name is here or in the update itself.
+    fn stands(&self, outline: &Outline) -> bool {
+        let mut brought: BTreeMap<ClientId, Clock> = BTreeMap::new();
+        for span in &outline.spans {
+            let known = brought.entry(span.client).or_insert_with(|| self.state.get(span.client));
+            if span.start > *known {
+                return false;
+            }
+            *known = span.end.max(*known);
+        }
+        outline.needs.iter().all(|(client, end)| {
+            let known = brought.get(client).copied().unwrap_or_else(|| self.state.get(*client));
+            *end <= known
+        })
+    }
+
+    /// Whether an update would change nothing. What isn't an update isn't known.
+    pub fn knows(&self, update: &Bytes, limits: &Limits) -> bool {
+        let Ok(outline) = vet::outline(update, limits) else { return false };
+        if outline.spans.iter().any(|span| span.end > self.state.get(span.client)) {
+            return false;
+        }
+        outline.deleted == 0 || self.has_deleted(update)
+    }
+
+    fn has_deleted(&self, update: &Bytes) -> bool {
+        let Ok(update) = Update::decode_v1(update) else { return false };
+        let deleted = self.doc.transact().snapshot().delete_set;
+        update.delete_set().diff(&deleted).is_empty()
+    }
+
+    fn integrate(&mut self, raw: &Bytes, outline: &Outline, decoded: Update) -> Result<Applied, Refused> {
+        // If yrs panics, the transaction must leak: dropping it would commit what was half done.
+        let mut transaction = ManuallyDrop::new(self.doc.transact_mut());
+        if let Err(error) = transaction.apply_update(decoded) {
+            return Err(Refused::Broken(error.to_string()));
+        }
+        let is_circular = transaction.has_missing_updates();
+        if is_circular {
+            transaction.prune_pending();
+        }
+        let update = transaction.has_changes().then(|| {
+            let deleted: u64 = deleted_units(&transaction);
+            let overlaps = outline.spans.iter().any(|span| span.start < self.state.get(span.client));
+            let is_all_new = !is_circular && !overlaps && deleted >= outline.deleted;
+            if is_all_new { raw.clone() } else { transaction.encode_update_v1().into() }
+        });
+        transaction.commit();
+        let after = is_circular.then(|| transaction.state_vector());
+        drop(ManuallyDrop::into_inner(transaction));
+
+        let floor = self.raise(outline, after);
+        let applied = update.map_or(Applied::Nothing, |update| Applied::Fresh { update, floor });
+        if is_circular { Err(Refused::Circular(Box::new(applied))) } else { Ok(applied) }
+    }
+
+    /// Notes what the update has brought, and gives what was here of it before.
+    fn raise(&mut self, outline: &Outline, counted: Option<yrs::StateVector>) -> BTreeMap<ClientId, Clock> {
+        let mut floor = BTreeMap::new();
+        for span in &outline.spans {
+            let before = self.state.get(span.client);
+            let end = match &counted {
+                Some(counted) => counted.get(&yrs::ClientID::new(span.client.0)),
+                None => span.end,
+            };
+            if end > before {
+                floor.entry(span.client).or_insert(before);
+                self.state.raise(span.client, end);
+            }
+        }
+        floor
+    }
+
+    /// What somebody lacks who has `known`, as an update of format v1. It holds the whole delete set.
+    pub fn diff(&self, known: &StateVector) -> Bytes {
+        let mut vector = yrs::StateVector::default();
+        for (client, clock) in known.iter() {
+            // yrs' ids have 53 bits; what is larger is nobody's here.
+            if client.0 < ClientId::END {
+                vector.set_max(yrs::ClientID::new(client.0), clock);
+            }
+        }
+        self.doc.transact().encode_diff_v1(&vector).into()
+    }
+
+    /// The whole state, as an update of format v1.
+    pub fn snapshot(&self) -> Bytes {
+        self.diff(&StateVector::default())
+    }
+
+    /// Reads the document.
+    pub fn read<R>(&self, read: impl FnOnce(&ReadTransaction<'_>) -> R) -> R {
+        read(&self.doc.transact())
+    }
+
+    /// Edits the document as the server itself. What was changed comes back as the transaction's own update (H4).
+    pub fn edit<R>(&mut self, edit: impl FnOnce(&mut WriteTransaction<'_>) -> R) -> (R, Applied) {
+        let mut transaction = ManuallyDrop::new(self.doc.transact_mut());
+        let result = edit(&mut transaction);
+        let update = transaction.has_changes().then(|| Bytes::from(transaction.encode_update_v1()));
+        transaction.commit();
+        let after = transaction.state_vector();
+        drop(ManuallyDrop::into_inner(transaction));
+
+        let mut floor = BTreeMap::new();
+        for (client, clock) in after.iter() {
+            let client = ClientId(client.get());
+            let before = self.state.get(client);
+            if *clock > before {
+                floor.insert(client, before);
+                self.state.raise(client, *clock);
+            }
+        }
+        (result, update.map_or(Applied::Nothing, |update| Applied::Fresh { update, floor }))
+    }
+}
+
+/// Merges updates into one that says the same. `None` if yrs can't, which for updates that were applied means a bug.
+pub fn merge(updates: &[&Bytes]) -> Option<Bytes> {
+    let decoded: Result<Vec<_>, _> = updates.iter().map(|update| Update::decode_v1(update)).collect();
+    Some(Update::merge_updates(decoded.ok()?).encode_v1().into())
+}
+
+fn deleted_units(transaction: &WriteTransaction<'_>) -> u64 {
+    let set = transaction.delete_set();
+    set.iter().flat_map(|(_, ranges)| ranges.iter()).map(|range| u64::from(range.end - range.start)).sum()
+}

@@ -1,0 +1,184 @@
+//! One session of a document: what it may do, what it was sent, and what of its own isn't settled yet.
+
+use std::collections::VecDeque;
+
+use super::event::{Access, Kind, Millis};
+use super::state_vector::StateVector;
+use crate::id::{ClientId, Identity, Seq};
+
+/// One party that has the document open.
+#[derive(Debug)]
+pub struct Session {
+    /// What kind of party it is.
+    pub kind: Kind,
+    /// When it was last sent something of its own; what goes to all is noted once for all.
+    pub last_sent: Millis,
+    /// When it was last asked for what is missing.
+    pub last_asked: Option<Millis>,
+    /// Whether it's to be asked again, as soon as it may be.
+    pub asks: bool,
+    /// Set while its outbox is full (F5).
+    pub behind: Option<Behind>,
+    /// What it said it has, until it was answered for sure: the answer may have met a full outbox.
+    pub basis: Option<StateVector>,
+    /// Its own frames that aren't settled yet (D7).
+    pub ledger: Ledger,
+    /// Where it stands in its opening, which decides which awareness entry is its own (A2).
+    pub opening: Opening,
+    /// Whether it was told that it can't write (S4), or that its awareness was dropped (A5).
+    pub told: bool,
+}
+
+/// What a session that is behind has, so that one diff brings it up to date.
+#[derive(Debug)]
+pub struct Behind {
+    /// Since when.
+    pub since: Millis,
+    /// What it has for sure.
+    pub basis: StateVector,
+}
+
+/// How far a session's opening got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Opening {
+    /// Nothing came yet.
+    Silent,
+    /// Its first SyncStep1 came; an awareness frame with a single entry right after it is its own.
+    Asked,
+    /// It owns this awareness entry, or none that we know of.
+    Done(Option<ClientId>),
+}
+
+impl Session {
+    /// A session that has just come.
+    pub fn new(kind: Kind, now: Millis) -> Self {
+        Self {
+            kind,
+            last_sent: now,
+            last_asked: None,
+            asks: false,
+            behind: None,
+            basis: None,
+            ledger: Ledger::default(),
+            opening: Opening::Silent,
+            told: false,
+        }
+    }
+
+    /// Whether it may change the document.
+    pub fn may_write(&self) -> bool {
+        match &self.kind {
+            Kind::Client { access, .. } => *access == Access::Write,
+            Kind::Peer(_) => true,
+        }
+    }
+
+    /// Whether it's another node.
+    pub fn is_peer(&self) -> bool {
+        matches!(self.kind, Kind::Peer(_))
+    }
+
+    /// Who it is.
+    pub fn identity(&self) -> Identity {
+        match &self.kind {
+            Kind::Client { identity, .. } => identity.clone(),
+            Kind::Peer(_) => Identity::anonymous(),
+        }
+    }
+}
+
+/// What became of a session's SyncStep2 and Update frames, in the order in which they came.
+///
+/// Counts are given out for the settled front alone, so that `durable + refused` says how many of the first frames
+/// are settled. Neighbours of the same fate share an entry, so memory doesn't grow with a flood of frames.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    open: VecDeque<(Fate, u64)>,
+    durable: u64,
+    refused: u64,
+}
+
+/// What becomes of one frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// Settled when this record is durable.
+    Kept(Seq),
+    /// Refused.
+    Refused,
+    /// It stands on something missing. Its sender was asked for that, and the answer brings this frame's content too.
+    Missing,
+}
+
+impl Ledger {
+    /// Notes the next frame. A `Kept` frame that answers a question settles the missing ones before it.
+    pub fn push(&mut self, fate: Fate, answers: bool) {
+        if let (Fate::Kept(_), true) = (fate, answers) {
+            for (open, _) in &mut self.open {
+                if *open == Fate::Missing {
+                    *open = fate;
+                }
+            }
+        }
+        match self.open.back_mut() {
+            Some((last, count)) if *last == fate => *count += 1,
+            _ => self.open.push_back((fate, 1)),
+        }
+    }
+
+    /// Settles what can be, and gives the new counts (durable, refused) if they have changed.
+    pub fn settle(&mut self, durable: Seq) -> Option<(u64, u64)> {
+        let before = (self.durable, self.refused);
+        while let Some((fate, count)) = self.open.front().copied() {
+            match fate {
+                Fate::Kept(seq) if seq <= durable => self.durable += count,
+                Fate::Refused => self.refused += count,
+                _ => break,
+            }
+            self.open.pop_front();
+        }
+        let after = (self.durable, self.refused);
+        (after != before).then_some(after)
+    }
+
+    /// Whether frames wait for a record to be durable.
+    pub fn is_open(&self) -> bool {
+        !self.open.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn d7_counts_cover_the_settled_front_alone() {
+        let mut ledger = Ledger::default();
+        ledger.push(Fate::Kept(Seq(1)), false);
+        ledger.push(Fate::Kept(Seq(2)), false);
+        ledger.push(Fate::Refused, false);
+        assert_eq!(ledger.settle(Seq(1)), Some((1, 0)));
+        assert_eq!(ledger.settle(Seq(1)), None);
+        assert_eq!(ledger.settle(Seq(2)), Some((2, 1)));
+        assert!(!ledger.is_open());
+    }
+
+    #[test]
+    fn d7_a_missing_frame_is_settled_by_the_answer_that_brings_it() {
+        let mut ledger = Ledger::default();
+        ledger.push(Fate::Missing, false);
+        ledger.push(Fate::Kept(Seq(1)), false);
+        assert_eq!(ledger.settle(Seq(9)), None);
+        ledger.push(Fate::Kept(Seq(10)), true);
+        assert_eq!(ledger.settle(Seq(9)), None);
+        assert_eq!(ledger.settle(Seq(10)), Some((3, 0)));
+    }
+
+    #[test]
+    fn d7_a_flood_of_frames_shares_entries() {
+        let mut ledger = Ledger::default();
+        for _ in 0..100_000 {
+            ledger.push(Fate::Missing, false);
+        }
+        assert_eq!(ledger.open.len(), 1);
+    }
+}

@@ -1,0 +1,363 @@
+//! One document's actor: it takes mail, calls the core, performs effects in order, and does nothing else.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use bytes::Bytes;
+use tokio::sync::watch;
+
+use super::Shared;
+use super::access::Request;
+use super::Metrics;
+use super::mailbox::{Flags, Letters, Mail};
+use super::outbox::Outbox;
+use crate::document::{Audience, CloseCode, Document, Effect, Event, Kind};
+use crate::id::{DocName, Seq, SessionId};
+use crate::store::writer::{DocumentWriter, Progress};
+
+pub(crate) struct Actor {
+    name: DocName,
+    shared: Arc<Shared>,
+    letters: Letters,
+    members: BTreeMap<SessionId, Member>,
+    behind: BTreeSet<SessionId>,
+}
+
+/// What the actor knows of a session.
+struct Member {
+    outbox: Arc<Outbox>,
+    request: Arc<Request>,
+    is_peer: bool,
+}
+
+/// How the time of one open document ended.
+enum End {
+    /// It's to be loaded again.
+    Reload,
+    /// Nobody has it open, or the node stops.
+    Done,
+}
+
+/// The core panicked. What it had in hand is not to be trusted.
+struct Fault;
+
+/// One open document with all that belongs to it.
+struct Opened {
+    document: Document,
+    writer: DocumentWriter,
+    progress: watch::Receiver<Progress>,
+    seen: Progress,
+    effects: Vec<Effect>,
+    appended: Seq,
+    wants_to_retire: bool,
+    is_stopping: bool,
+}
+
+impl Actor {
+    pub fn new(name: DocName, shared: Arc<Shared>, letters: Letters) -> Self {
+        Self { name, shared, letters, members: BTreeMap::new(), behind: BTreeSet::new() }
+    }
+
+    /// Loads before it reads mail, so mail waits (S3), and serves until nobody has the document open.
+    pub async fn run(mut self) {
+        self.shared.metrics.documents.inc();
+        while let Some(opened) = self.open().await {
+            match self.serve(opened).await {
+                End::Done => break,
+                End::Reload => drop(self.shared.metrics.faults.inc()),
+            }
+        }
+        self.shared.registry.forget(&self.name, &self.letters.signals);
+        self.turn_away(CloseCode::Later);
+        self.shared.metrics.documents.dec();
+    }
+
+    async fn open(&mut self) -> Option<Opened> {
+        let started = Instant::now();
+        let loading = self.shared.load(self.name.clone());
+        let code = match tokio::time::timeout(self.shared.config.timing.load_max, loading).await {
+            Ok(Ok((document, through))) => {
+                self.shared.metrics.loaded(started.elapsed());
+                return Some(self.opened(document, through));
+            }
+            Ok(Err(error)) => {
+                tracing::error!(document = %self.name, %error, "the document can't be loaded");
+                CloseCode::Broken
+            }
+            Err(_) => {
+                tracing::warn!(document = %self.name, "loading takes too long; its sessions are sent away");
+                CloseCode::Later
+            }
+        };
+        self.shared.registry.forget(&self.name, &self.letters.signals);
+        self.turn_away(code);
+        None
+    }
+
+    fn opened(&self, document: Document, through: Seq) -> Opened {
+        let (writer, progress) = self.shared.writer.document(self.name.clone(), through);
+        Opened {
+            document,
+            writer,
+            progress,
+            seen: Progress { through, has_failed: false },
+            effects: Vec::new(),
+            appended: through,
+            wants_to_retire: false,
+            is_stopping: false,
+        }
+    }
+
+    /// Closes everybody, and takes no more mail. Who comes later meets another actor.
+    fn turn_away(&mut self, code: CloseCode) {
+        self.close_all(code);
+        self.letters.mail.close();
+        while let Ok(mail) = self.letters.mail.try_recv() {
+            if let Mail::Join { outbox, .. } = mail {
+                self.shared.metrics.closed(code.number());
+                outbox.close(code);
+            }
+        }
+    }
+
+    async fn serve(&mut self, mut opened: Opened) -> End {
+        let mut stopping = self.shared.stopping.subscribe();
+        loop {
+            let wake = opened.document.deadline().map(|at| self.shared.clock.instant(at));
+            let mut first = None;
+            let mut stops = false;
+            tokio::select! {
+                mail = self.letters.mail.recv() => match mail {
+                    Some(mail) => first = Some(mail),
+                    None => return End::Done,
+                },
+                () = self.letters.signals.raised() => {}
+                _ = opened.progress.changed() => {}
+                () = at(wake) => {}
+                _ = stopping.wait_for(|stops| *stops), if !opened.is_stopping => stops = true,
+            }
+            match self.turn(&mut opened, first, stops).await {
+                Ok(None) => {}
+                Ok(Some(End::Done)) => return End::Done,
+                Ok(Some(End::Reload)) | Err(Fault) => return self.abandon(opened).await,
+            }
+        }
+    }
+
+    /// Lets go of a document that can't be trusted: none of it is run again, not even its destructor. What it
+    /// appended is waited for, so that it's there when the document is loaded anew.
+    async fn abandon(&mut self, opened: Opened) -> End {
+        tracing::error!(document = %self.name, "the document had a fault; it's loaded anew");
+        let Opened { document, mut progress, appended, .. } = opened;
+        std::mem::forget(document);
+        self.close_all(CloseCode::Broken);
+        let end = progress.wait_for(|progress| progress.has_failed || progress.through >= appended).await;
+        if end.is_ok_and(|progress| !progress.has_failed) { End::Reload } else { End::Done }
+    }
+
+    /// Takes what waits, at most what waits now, then lets what came of it go out (F7).
+    async fn turn(&mut self, opened: &mut Opened, first: Option<Mail>, stops: bool) -> Result<Option<End>, Fault> {
+        let started = Instant::now();
+        // Flags are taken before the mail: who has left sent all its mail before, so that is among what is read now.
+        let flags = self.letters.signals.take();
+        let mut waiting = self.letters.mail.len();
+        let mut mail = first;
+        loop {
+            match mail.take() {
+                Some(mail) => self.on_mail(opened, mail).await?,
+                None if waiting == 0 => break,
+                None => {}
+            }
+            if waiting > 0 {
+                waiting -= 1;
+                mail = self.letters.mail.try_recv().ok();
+            }
+        }
+        for (session, flags) in flags {
+            self.on_flags(opened, session, flags).await?;
+        }
+        self.on_progress(opened).await?;
+        if opened.document.deadline().is_some_and(|at| at <= self.shared.clock.now().monotonic) {
+            self.step(opened, Event::Tick).await?;
+        }
+        if stops {
+            opened.is_stopping = true;
+            self.step(opened, Event::Stopping).await?;
+        }
+        self.step(opened, Event::TurnEnded).await?;
+        self.shared.metrics.handled(started.elapsed());
+        Ok(self.end(opened))
+    }
+
+    fn end(&mut self, opened: &mut Opened) -> Option<End> {
+        if !std::mem::take(&mut opened.wants_to_retire) {
+            return None;
+        }
+        if opened.is_stopping {
+            return Some(End::Done);
+        }
+        if opened.document.has_ended() {
+            return Some(End::Reload);
+        }
+        let mail = &self.letters.mail;
+        let is_retired = self.shared.registry.retire(&self.name, &self.letters.signals, || mail.is_empty());
+        is_retired.then_some(End::Done)
+    }
+
+    async fn on_mail(&mut self, opened: &mut Opened, mail: Mail) -> Result<(), Fault> {
+        match mail {
+            Mail::Join { session, kind, request, outbox } => {
+                let is_peer = matches!(kind, Kind::Peer(_));
+                self.members.insert(session, Member { outbox, request, is_peer });
+                self.count(|metrics| metrics.sessions.inc());
+                self.step(opened, Event::Joined { session, kind }).await
+            }
+            Mail::Message { session, message, .. } => {
+                self.shared.metrics.messages_in.inc();
+                self.shared.metrics.bytes_in.inc_by(message.len() as u64);
+                self.step(opened, Event::Received { session, message }).await
+            }
+            Mail::Reauthorized { session, access } => self.step(opened, Event::Reauthorized { session, access }).await,
+            Mail::Task(task) => {
+                let now = self.shared.clock.now();
+                guarded(|| task(&mut opened.document, now, &mut opened.effects))?;
+                self.perform(opened).await
+            }
+            Mail::Sessions(reply) => {
+                // Nobody may be waiting for the answer any more.
+                let _ = reply.send(self.members.iter().map(|(id, member)| (*id, member.request.clone())).collect());
+                Ok(())
+            }
+        }
+    }
+
+    async fn on_flags(&mut self, opened: &mut Opened, session: SessionId, flags: Flags) -> Result<(), Fault> {
+        if flags.has_drained && self.is_not_behind(session) {
+            self.step(opened, Event::Drained { session }).await?;
+        }
+        if flags.has_left {
+            self.remove(session);
+            self.step(opened, Event::Left { session }).await?;
+        }
+        Ok(())
+    }
+
+    async fn on_progress(&mut self, opened: &mut Opened) -> Result<(), Fault> {
+        let progress = *opened.progress.borrow_and_update();
+        let seen = std::mem::replace(&mut opened.seen, progress);
+        if progress.through > seen.through {
+            self.step(opened, Event::Durable { through: progress.through }).await?;
+        }
+        if progress.has_failed && !seen.has_failed {
+            self.step(opened, Event::StoreFailed).await?;
+        }
+        Ok(())
+    }
+
+    async fn step(&mut self, opened: &mut Opened, event: Event) -> Result<(), Fault> {
+        let now = self.shared.clock.now();
+        guarded(|| opened.document.handle(now, event, &mut opened.effects))?;
+        self.perform(opened).await
+    }
+
+    /// Does what the core asks for, in its order.
+    async fn perform(&mut self, opened: &mut Opened) -> Result<(), Fault> {
+        let mut effects = std::mem::take(&mut opened.effects);
+        for effect in effects.drain(..) {
+            match effect {
+                Effect::Append { seq, record } => {
+                    opened.appended = seq;
+                    opened.writer.append(seq, record).await;
+                }
+                Effect::Compact { through, snapshot } => opened.writer.compact(through, snapshot).await,
+                Effect::Send { to, message } => self.send(opened, to, &message)?,
+                Effect::Acknowledge { session, durable, refused } => {
+                    if let Some(member) = self.members.get(&session) {
+                        member.outbox.acknowledge(durable, refused);
+                    }
+                }
+                Effect::Close { session, code } => self.close(session, code),
+                Effect::Refused { session, reason } => {
+                    self.shared.metrics.refused(reason.label());
+                    tracing::debug!(document = %self.name, ?session, ?reason, "refused");
+                }
+                Effect::Retire => opened.wants_to_retire = true,
+            }
+        }
+        opened.effects = effects;
+        Ok(())
+    }
+
+    fn send(&mut self, opened: &mut Opened, to: Audience, message: &Bytes) -> Result<(), Fault> {
+        let mut overflowed = Vec::new();
+        let mut push = |session: &SessionId, member: &Member| {
+            if !member.outbox.try_push(message.clone()) {
+                overflowed.push(*session);
+            }
+        };
+        match to {
+            Audience::One(session) => drop(self.members.get(&session).map(|member| push(&session, member))),
+            Audience::All => self.members.iter().for_each(|(session, member)| push(session, member)),
+            Audience::Clients => self.members.iter().filter(|(_, m)| !m.is_peer).for_each(|(s, m)| push(s, m)),
+            Audience::Peers => self.members.iter().filter(|(_, m)| m.is_peer).for_each(|(s, m)| push(s, m)),
+        }
+        for session in overflowed {
+            if self.behind.insert(session) {
+                self.shared.metrics.behind.inc();
+            }
+            let now = self.shared.clock.now();
+            guarded(|| opened.document.handle(now, Event::Overflowed { session }, &mut opened.effects))?;
+        }
+        Ok(())
+    }
+
+    /// Whether the session was behind until now.
+    fn is_not_behind(&mut self, session: SessionId) -> bool {
+        let was_behind = self.behind.remove(&session);
+        if was_behind {
+            self.shared.metrics.behind.dec();
+        }
+        was_behind
+    }
+
+    fn remove(&mut self, session: SessionId) -> Option<Member> {
+        self.is_not_behind(session);
+        let member = self.members.remove(&session)?;
+        self.count(|metrics| metrics.sessions.dec());
+        Some(member)
+    }
+
+    fn count(&self, change: impl FnOnce(&Metrics) -> i64) {
+        change(&self.shared.metrics);
+        self.letters.signals.sessions.store(self.members.len(), Ordering::Relaxed);
+    }
+
+    fn close(&mut self, session: SessionId, code: CloseCode) {
+        if let Some(member) = self.remove(session) {
+            self.shared.metrics.closed(code.number());
+            member.outbox.close(code);
+        }
+    }
+
+    fn close_all(&mut self, code: CloseCode) {
+        let all: Vec<_> = self.members.keys().copied().collect();
+        for session in all {
+            self.close(session, code);
+        }
+    }
+}
+
+/// The one place where a panic of yrs, or of the embedding program's closure, is stopped.
+fn guarded(work: impl FnOnce()) -> Result<(), Fault> {
+    catch_unwind(AssertUnwindSafe(work)).map_err(|_| Fault)
+}
+
+async fn at(wake: Option<tokio::time::Instant>) {
+    match wake {
+        Some(wake) => tokio::time::sleep_until(wake).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,160 @@
+//! What others hold of a document: a handle, which keeps nothing open, and a seat, which is one session of it.
+
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::sync::oneshot;
+
+use super::mailbox::{Closed, Mail, Mailbox};
+use super::outbox::{Outbox, Outgoing};
+use super::{Error, Grant, Node, Request};
+use crate::document::{Document, Effect, Kind, Now, ReadTransaction, WriteTransaction};
+use crate::id::{DocName, Identity, SessionId};
+
+/// A document of a node, by name. Making one opens nothing; each call opens the document if it isn't.
+#[derive(Clone)]
+pub struct DocumentHandle {
+    node: Node,
+    name: DocName,
+}
+
+impl DocumentHandle {
+    pub(crate) fn new(node: Node, name: DocName) -> Self {
+        Self { node, name }
+    }
+
+    /// The document's name.
+    pub fn name(&self) -> &DocName {
+        &self.name
+    }
+
+    /// Reads the document. The closure runs on one of the node's own threads, between edits of others.
+    ///
+    /// # Errors
+    /// If the document can't be opened, or the closure panics; nothing was changed.
+    pub async fn read<R: Send + 'static>(
+        &self,
+        read: impl FnOnce(&ReadTransaction<'_>) -> R + Send + 'static,
+    ) -> Result<R, Error> {
+        self.work(move |document, _, _| document.read(read)).await
+    }
+
+    /// Edits the document; sessions get what changed like any other update. Don't wait inside the closure: the
+    /// document waits with it.
+    ///
+    /// ```
+    /// # use y_mesh::{Identity, Node, yrs::{GetString, ReadTxn, Text, WriteTxn}};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let node = Node::builder().start()?;
+    /// let notes = node.document(&"notes".parse()?);
+    /// notes.edit(Identity::from("robot"), |transaction| {
+    ///     let text = transaction.get_or_insert_text("body");
+    ///     text.push(transaction, "hello");
+    /// }).await?;
+    /// let body = notes.read(|transaction| transaction.get_text("body").unwrap().get_string(transaction)).await?;
+    /// assert_eq!(body, "hello");
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// If the document can't be opened; nothing was changed. If the closure panics, the document is loaded anew, what
+    /// the closure did is lost, and other sessions reconnect.
+    pub async fn edit<R: Send + 'static>(
+        &self,
+        author: Identity,
+        edit: impl FnOnce(&mut WriteTransaction<'_>) -> R + Send + 'static,
+    ) -> Result<R, Error> {
+        self.work(move |document, now, effects| document.edit(now, author, edit, effects)).await
+    }
+
+    /// Takes a seat with what the access hook allows.
+    ///
+    /// # Errors
+    /// [`Error::Denied`] if it doesn't allow anything, others if the document can't be opened.
+    pub async fn join(&self, request: Request) -> Result<Seat, Error> {
+        let grant = self.node.authorize(&request, &self.name).await?;
+        self.seat(grant, request).await
+    }
+
+    /// Takes a seat with a right that was found out before.
+    pub(crate) async fn seat(&self, grant: Grant, request: Request) -> Result<Seat, Error> {
+        let mailbox = self.node.open(&self.name)?;
+        let (session, outbox) = self.node.outbox(mailbox.signals());
+        let kind = Kind::Client { access: grant.access, identity: grant.identity };
+        // From here on the seat says that it leaves, whatever happens.
+        let seat = Seat { session, mailbox, outbox };
+        let join = Mail::Join { session, kind, request: Arc::new(request), outbox: seat.outbox.clone() };
+        seat.mailbox.send(join).await.map_err(|_| Error::Unavailable(self.name.clone()))?;
+        Ok(seat)
+    }
+
+    async fn work<R: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Document, Now, &mut Vec<Effect>) -> R + Send + 'static,
+    ) -> Result<R, Error> {
+        let mailbox = self.node.open(&self.name)?;
+        let (reply, answer) = oneshot::channel();
+        let task = Box::new(move |document: &mut Document, now: Now, effects: &mut Vec<Effect>| {
+            // Who asked may have stopped waiting; the work is done all the same.
+            let _ = reply.send(work(document, now, effects));
+        });
+        let unavailable = || Error::Unavailable(self.name.clone());
+        mailbox.send(Mail::Task(task)).await.map_err(|_| unavailable())?;
+        answer.await.map_err(|_| unavailable())
+    }
+}
+
+impl fmt::Debug for DocumentHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("DocumentHandle").field(&self.name).finish()
+    }
+}
+
+/// One session of a document: messages in y-protocols' frames, both ways, over whatever carries bytes.
+///
+/// The first message out is a SyncStep1. Dropping the seat leaves the document.
+pub struct Seat {
+    session: SessionId,
+    mailbox: Arc<Mailbox>,
+    outbox: Arc<Outbox>,
+}
+
+impl Seat {
+    /// The session's id.
+    pub fn session(&self) -> SessionId {
+        self.session
+    }
+
+    /// Sends one message, which may hold several frames. Waits while the document has too much to do. It's safe to
+    /// drop the future; the message was then sent whole or not at all.
+    ///
+    /// # Errors
+    /// If the session is over; [`next`](Self::next) says why.
+    pub async fn send(&self, message: Bytes) -> Result<(), Closed> {
+        self.mailbox.send_message(self.session, message).await
+    }
+
+    /// What goes to this session next. Calling it says that all it gave before has been passed on: a session
+    /// that doesn't call it falls behind and, when it calls again, gets one diff instead of what it missed.
+    pub async fn next(&self) -> Outgoing {
+        self.outbox.next().await
+    }
+
+    /// Like [`next`](Self::next), but `None` if nothing waits now.
+    pub fn try_next(&self) -> Option<Outgoing> {
+        self.outbox.try_next()
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.mailbox.signals().left(self.session);
+    }
+}
+
+impl fmt::Debug for Seat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Seat").field(&self.session).finish()
+    }
+}

@@ -1,0 +1,115 @@
+//! What waits for one document: mail, which is bounded and makes its senders wait, and signals, which are flags of
+//! a session and can neither be lost nor pile up.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+
+use super::access::Request;
+use super::outbox::Outbox;
+use crate::config::Limits;
+use crate::document::{Access, Document, Effect, Kind, Now};
+use crate::id::SessionId;
+
+/// A piece of work on the document itself, from the embedding program.
+pub(crate) type Task = Box<dyn FnOnce(&mut Document, Now, &mut Vec<Effect>) + Send>;
+
+pub(crate) enum Mail {
+    Join { session: SessionId, kind: Kind, request: Arc<Request>, outbox: Arc<Outbox> },
+    Message { session: SessionId, message: Bytes, _permits: [OwnedSemaphorePermit; 2] },
+    Reauthorized { session: SessionId, access: Option<Access> },
+    Task(Task),
+    Sessions(oneshot::Sender<Vec<(SessionId, Arc<Request>)>>),
+}
+
+/// The document isn't open any more: it was retired, or the node has stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the session is over")]
+pub struct Closed;
+
+/// The senders' side. Whoever holds one keeps the document from retiring.
+pub(crate) struct Mailbox {
+    mail: mpsc::Sender<Mail>,
+    signals: Arc<Signals>,
+    bytes: Arc<Semaphore>,
+    bytes_max: usize,
+    inbound: Arc<Semaphore>,
+}
+
+/// The actor's side.
+pub(crate) struct Letters {
+    pub mail: mpsc::Receiver<Mail>,
+    pub signals: Arc<Signals>,
+}
+
+impl Mailbox {
+    /// `inbound` bounds the bytes in all mailboxes of the node.
+    pub fn new(limits: &Limits, inbound: Arc<Semaphore>) -> (Self, Letters) {
+        let (sender, mail) = mpsc::channel(limits.mailbox_messages_max);
+        let signals = Arc::new(Signals::default());
+        let bytes_max = limits.mailbox_bytes_max.min(limits.inbound_bytes_max);
+        let bytes = Arc::new(Semaphore::new(bytes_max));
+        (Self { mail: sender, signals: signals.clone(), bytes, bytes_max, inbound }, Letters { mail, signals })
+    }
+
+    pub fn signals(&self) -> &Arc<Signals> {
+        &self.signals
+    }
+
+    /// Sends something that isn't a client's message. Waits while the mailbox is full.
+    pub async fn send(&self, mail: Mail) -> Result<(), Closed> {
+        self.mail.send(mail).await.map_err(|_| Closed)
+    }
+
+    /// Sends a client's message. Waits while too much waits already.
+    pub async fn send_message(&self, session: SessionId, message: Bytes) -> Result<(), Closed> {
+        let wanted = message.len().clamp(1, self.bytes_max) as u32;
+        let document = self.bytes.clone().acquire_many_owned(wanted).await.map_err(|_| Closed)?;
+        let node = self.inbound.clone().acquire_many_owned(wanted).await.map_err(|_| Closed)?;
+        self.send(Mail::Message { session, message, _permits: [document, node] }).await
+    }
+}
+
+/// What has happened to a session since the actor last looked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Flags {
+    pub has_drained: bool,
+    pub has_left: bool,
+}
+
+/// Flags of sessions, and a wake-up.
+#[derive(Default)]
+pub(crate) struct Signals {
+    flags: Mutex<BTreeMap<SessionId, Flags>>,
+    raised: Notify,
+    /// How many sessions the document has, for those who ask from outside.
+    pub sessions: AtomicUsize,
+}
+
+impl Signals {
+    /// The session's outbox is empty again.
+    pub fn drained(&self, session: SessionId) {
+        self.raise(session, |flags| flags.has_drained = true);
+    }
+
+    /// The session is gone. All its mail was sent before.
+    pub fn left(&self, session: SessionId) {
+        self.raise(session, |flags| flags.has_left = true);
+    }
+
+    fn raise(&self, session: SessionId, set: impl FnOnce(&mut Flags)) {
+        set(self.flags.lock().unwrap_or_else(PoisonError::into_inner).entry(session).or_default());
+        self.raised.notify_one();
+    }
+
+    pub fn take(&self) -> BTreeMap<SessionId, Flags> {
+        std::mem::take(&mut *self.flags.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub async fn raised(&self) {
+        self.raised.notified().await;
+    }
+}

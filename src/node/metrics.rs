@@ -1,0 +1,117 @@
+//! What the node counts, in Prometheus' terms.
+
+use std::sync::atomic::{AtomicI64, AtomicU64};
+use std::time::Duration;
+
+use prometheus_client::encoding::{EncodeLabelSet, text};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::{Registry, Unit};
+
+type Count = Counter<u64, AtomicU64>;
+type Level = Gauge<i64, AtomicI64>;
+
+/// Counters and gauges of one node. Cheap to count with, from anywhere.
+pub struct Metrics {
+    registry: Registry,
+    /// WebSocket connections.
+    pub connections: Level,
+    /// Documents that are open.
+    pub documents: Level,
+    /// Sessions of all documents.
+    pub sessions: Level,
+    /// Sessions whose outbox is full.
+    pub behind: Level,
+    /// Messages from clients.
+    pub messages_in: Count,
+    /// Bytes of messages from clients.
+    pub bytes_in: Count,
+    /// Messages to clients.
+    pub messages_out: Count,
+    /// Bytes of messages to clients.
+    pub bytes_out: Count,
+    /// Documents that had to be dropped and loaded anew after a fault.
+    pub faults: Count,
+    refusals: Family<ReasonLabel, Count>,
+    closes: Family<CodeLabel, Count>,
+    handle: Histogram,
+    load: Histogram,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ReasonLabel {
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct CodeLabel {
+    code: u16,
+}
+
+impl Metrics {
+    pub(crate) fn new() -> Self {
+        let mut metrics = Self {
+            registry: Registry::with_prefix("ymesh"),
+            connections: Level::default(),
+            documents: Level::default(),
+            sessions: Level::default(),
+            behind: Level::default(),
+            messages_in: Count::default(),
+            bytes_in: Count::default(),
+            messages_out: Count::default(),
+            bytes_out: Count::default(),
+            faults: Count::default(),
+            refusals: Family::default(),
+            closes: Family::default(),
+            handle: Histogram::new(exponential_buckets(0.000_01, 4.0, 10)),
+            load: Histogram::new(exponential_buckets(0.000_1, 4.0, 10)),
+        };
+        metrics.register();
+        metrics
+    }
+
+    fn register(&mut self) {
+        let to = &mut self.registry;
+        to.register("connections", "WebSocket connections", self.connections.clone());
+        to.register("documents_open", "Documents that are open", self.documents.clone());
+        to.register("sessions", "Sessions of all documents", self.sessions.clone());
+        to.register("sessions_behind", "Sessions whose outbox is full", self.behind.clone());
+        to.register("messages_received", "Messages from clients", self.messages_in.clone());
+        to.register_with_unit("received", "Bytes of messages from clients", Unit::Bytes, self.bytes_in.clone());
+        to.register("messages_sent", "Messages to clients", self.messages_out.clone());
+        to.register_with_unit("sent", "Bytes of messages to clients", Unit::Bytes, self.bytes_out.clone());
+        to.register("document_faults", "Documents dropped and loaded anew after a fault", self.faults.clone());
+        to.register("refusals", "Refused or skipped: frames, requests, connections", self.refusals.clone());
+        to.register("sessions_closed", "Sessions that the server has closed", self.closes.clone());
+        to.register_with_unit("handle", "Time in the core for one turn", Unit::Seconds, self.handle.clone());
+        to.register_with_unit("load", "Time to load a document", Unit::Seconds, self.load.clone());
+    }
+
+    /// Counts something that was refused.
+    pub fn refused(&self, reason: &'static str) {
+        self.refusals.get_or_create(&ReasonLabel { reason }).inc();
+    }
+
+    /// Counts a session that the server has closed.
+    pub fn closed(&self, code: u16) {
+        self.closes.get_or_create(&CodeLabel { code }).inc();
+    }
+
+    pub(crate) fn handled(&self, took: Duration) {
+        self.handle.observe(took.as_secs_f64());
+    }
+
+    pub(crate) fn loaded(&self, took: Duration) {
+        self.load.observe(took.as_secs_f64());
+    }
+
+    /// The text that Prometheus scrapes (OpenMetrics 1.0).
+    pub fn render(&self) -> String {
+        let mut out = String::new();
+        // Writing to a string can't fail.
+        let _ = text::encode(&mut out, &self.registry);
+        out
+    }
+}

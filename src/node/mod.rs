@@ -1,0 +1,375 @@
+//! The runtime: a [`Node`] holds open documents, each owned by one actor, in front of a store.
+
+pub mod access;
+mod actor;
+mod handle;
+mod mailbox;
+mod metrics;
+mod outbox;
+mod registry;
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tokio::runtime::{self, Runtime};
+use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::time::Instant;
+
+pub use access::{Authorize, Denied, Grant, Request, Token};
+pub use handle::{DocumentHandle, Seat};
+pub use mailbox::Closed;
+pub use metrics::Metrics;
+pub use outbox::Outgoing;
+
+use crate::config::{Config, InvalidConfig};
+use crate::document::{Document, Millis, Now, OpenError, WallTime};
+use crate::id::{ClientId, DocName, Seq, SessionId};
+use crate::store::writer::Writer;
+use crate::store::{Durability, MemoryStore, Store, StoreError};
+use access::{Hook, Open};
+use actor::Actor;
+use mailbox::{Mail, Mailbox, Signals};
+use outbox::Outbox;
+use registry::Registry;
+
+/// yrs decodes, applies and drops recursively. The memory is taken when it's used, not when it's reserved.
+const STACK_BYTES: usize = 64 << 20;
+/// Loads and listings that may block at the same time.
+const BLOCKING_THREADS: usize = 8;
+
+/// A node: documents that are open, and the store behind them. Clones are the same node.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let node = y_mesh::Node::builder().start()?;
+/// node.create(Some("team/notes".parse()?)).await?;
+/// assert_eq!(node.documents(None, 10).await?.len(), 1);
+/// node.shutdown(std::time::Duration::from_secs(5)).await;
+/// # Ok(()) }
+/// ```
+///
+/// Documents run on threads of the node's own. Dropping the last clone stops them at once: what was acknowledged is
+/// stored; what wasn't may be lost. [`shutdown`](Self::shutdown) waits for it.
+#[derive(Clone)]
+pub struct Node {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    shared: Arc<Shared>,
+    authorize: Hook,
+    runtime: Option<Runtime>,
+    sessions: AtomicU64,
+}
+
+/// What actors share.
+pub(crate) struct Shared {
+    config: Arc<Config>,
+    store: Arc<dyn Store>,
+    writer: Writer,
+    registry: Registry,
+    metrics: Metrics,
+    clock: Clock,
+    stopping: watch::Sender<bool>,
+    inbound: Arc<Semaphore>,
+    blocking: runtime::Handle,
+}
+
+/// What a listing says of a document.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Listed {
+    /// Its name.
+    pub name: DocName,
+    /// Whether it's open now.
+    pub open: bool,
+    /// How many sessions it has now.
+    pub sessions: usize,
+}
+
+/// Why a node can't be started. Nothing was opened or changed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The configuration can't work.
+    #[error(transparent)]
+    Config(#[from] InvalidConfig),
+    /// The system gave no threads.
+    #[error("threads can't be started: {0}")]
+    Threads(#[from] io::Error),
+}
+
+/// Why something with a document couldn't be done. Unless the variant says otherwise, nothing was changed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The access hook said no.
+    #[error(transparent)]
+    Denied(#[from] Denied),
+    /// As many documents are open as may be. Try again later, or raise `Limits::documents_open_max`.
+    #[error("too many documents are open")]
+    TooManyDocuments,
+    /// There's a document of that name already.
+    #[error("the document \"{0}\" exists")]
+    Exists(DocName),
+    /// The document couldn't be loaded, had a fault, or the node stops. The log says which; try again later.
+    #[error("the document \"{0}\" can't be served now")]
+    Unavailable(DocName),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The node stops.
+    #[error("the node is stopping")]
+    Stopping,
+}
+
+/// Why a document couldn't be loaded. It's left as it is.
+#[derive(Debug, thiserror::Error)]
+enum LoadError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    #[error("a panic while it was loaded")]
+    Panicked,
+}
+
+/// Makes a [`Node`].
+pub struct NodeBuilder {
+    config: Config,
+    store: Arc<dyn Store>,
+    authorize: Hook,
+}
+
+impl NodeBuilder {
+    /// Bounds and intervals; the defaults suit most.
+    #[must_use]
+    pub fn config(mut self, config: Config) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Where documents are kept. Without this, in memory.
+    #[must_use]
+    pub fn store(mut self, store: impl Store) -> Self {
+        self.store = Arc::new(store);
+        self
+    }
+
+    /// Who may do what. Without this, everybody everything.
+    #[must_use]
+    pub fn authorize(mut self, hook: impl Authorize) -> Self {
+        self.authorize = Arc::new(hook);
+        self
+    }
+
+    /// Starts the node's threads.
+    ///
+    /// # Errors
+    /// If the configuration can't work, or the system gives no threads.
+    pub fn start(self) -> Result<Node, StartError> {
+        self.config.check()?;
+        let runtime = runtime::Builder::new_multi_thread()
+            .thread_name("y-mesh")
+            .thread_stack_size(STACK_BYTES)
+            .max_blocking_threads(BLOCKING_THREADS)
+            .enable_time()
+            .build()?;
+        let (writer, _thread) = Writer::start(self.store.clone(), self.config.limits.store_queue_bytes_max)?;
+        let shared = Shared {
+            inbound: Arc::new(Semaphore::new(self.config.limits.inbound_bytes_max)),
+            config: Arc::new(self.config),
+            store: self.store,
+            writer,
+            registry: Registry::default(),
+            metrics: Metrics::new(),
+            clock: Clock { start: Instant::now() },
+            stopping: watch::channel(false).0,
+            blocking: runtime.handle().clone(),
+        };
+        let (shared, sessions) = (Arc::new(shared), AtomicU64::new(1));
+        let inner = Inner { shared, authorize: self.authorize, runtime: Some(runtime), sessions };
+        Ok(Node { inner: Arc::new(inner) })
+    }
+}
+
+impl Node {
+    /// Starts to describe a node.
+    pub fn builder() -> NodeBuilder {
+        NodeBuilder { config: Config::default(), store: Arc::new(MemoryStore::new()), authorize: Arc::new(Open) }
+    }
+
+    /// A document, by name. It's opened when it's used.
+    pub fn document(&self, name: &DocName) -> DocumentHandle {
+        DocumentHandle::new(self.clone(), name.clone())
+    }
+
+    /// The documents that the store knows, after `after` in byte order, at most `limit` and `Limits::list_max`.
+    pub async fn documents(&self, after: Option<DocName>, limit: usize) -> Result<Vec<Listed>, Error> {
+        let shared = self.shared().clone();
+        let limit = limit.min(shared.config.limits.list_max);
+        let store = shared.store.clone();
+        let names = self.blocking(move || store.list(after.as_ref(), limit)).await??;
+        let listed = |name: DocName| {
+            let sessions = shared.registry.sessions(&name);
+            Listed { name, open: sessions.is_some(), sessions: sessions.unwrap_or(0) }
+        };
+        Ok(names.into_iter().map(listed).collect())
+    }
+
+    /// Makes an empty document known; without a name, under a name that nobody can guess.
+    pub async fn create(&self, name: Option<DocName>) -> Result<DocName, Error> {
+        let name = match name {
+            Some(name) => name,
+            None => DocName::new(&uuid::Uuid::new_v4().to_string()).map_err(|_| Error::Stopping)?,
+        };
+        let (store, wanted) = (self.shared().store.clone(), name.clone());
+        match self.blocking(move || store.create(&wanted)).await?? {
+            true => Ok(name),
+            false => Err(Error::Exists(name)),
+        }
+    }
+
+    /// Asks the access hook.
+    pub async fn authorize(&self, request: &Request, document: &DocName) -> Result<Grant, Denied> {
+        let asked = self.inner.authorize.authorize(request, document);
+        match tokio::time::timeout(self.config().timing.authorize_max, asked).await {
+            Ok(answer) => answer,
+            Err(_) => {
+                tracing::warn!(%document, "the access hook doesn't answer; that counts as a refusal");
+                Err(Denied::Forbidden)
+            }
+        }
+    }
+
+    /// Asks the access hook again for every session of every open document, and changes or ends their access (S6).
+    pub async fn reauthorize(&self) {
+        for (name, mailbox) in self.shared().registry.all() {
+            let (reply, sessions) = oneshot::channel();
+            if mailbox.send(Mail::Sessions(reply)).await.is_err() {
+                continue;
+            }
+            for (session, request) in sessions.await.unwrap_or_default() {
+                let access = self.authorize(&request, &name).await.ok().map(|grant| grant.access);
+                // A document that ends meanwhile closes its sessions itself.
+                let _ = mailbox.send(Mail::Reauthorized { session, access }).await;
+            }
+        }
+    }
+
+    /// What it counts.
+    pub fn metrics(&self) -> &Metrics {
+        &self.shared().metrics
+    }
+
+    /// Its bounds and intervals.
+    pub fn config(&self) -> &Config {
+        &self.shared().config
+    }
+
+    /// The store's name and what "durable" means there.
+    pub fn store(&self) -> (&'static str, Durability) {
+        (self.shared().store.name(), self.shared().store.durability())
+    }
+
+    /// Whether it takes sessions: the store works, and the node isn't stopping.
+    pub fn is_ready(&self) -> bool {
+        !self.is_stopping() && !self.shared().writer.has_failed()
+    }
+
+    /// Whether it's stopping.
+    pub fn is_stopping(&self) -> bool {
+        *self.shared().stopping.borrow()
+    }
+
+    /// Closes all sessions (1012) and waits until everything is durable, at most for `deadline`. Gives the documents
+    /// that weren't done by then.
+    pub async fn shutdown(&self, deadline: Duration) -> Vec<DocName> {
+        self.shared().stopping.send_replace(true);
+        let registry = &self.shared().registry;
+        match tokio::time::timeout(deadline, registry.empty()).await {
+            Ok(()) => Vec::new(),
+            Err(_) => registry.all().into_iter().map(|(name, _)| name).collect(),
+        }
+    }
+
+    pub(crate) fn open(&self, name: &DocName) -> Result<Arc<Mailbox>, Error> {
+        if self.is_stopping() {
+            return Err(Error::Stopping);
+        }
+        let shared = self.shared();
+        let limits = &shared.config.limits;
+        let make = || Mailbox::new(limits, shared.inbound.clone());
+        let start = |letters| drop(shared.blocking.spawn(Actor::new(name.clone(), shared.clone(), letters).run()));
+        shared.registry.open(name, limits.documents_open_max, make, start).ok_or(Error::TooManyDocuments)
+    }
+
+    pub(crate) fn outbox(&self, signals: &Arc<Signals>) -> (SessionId, Arc<Outbox>) {
+        let session = SessionId(self.inner.sessions.fetch_add(1, Ordering::Relaxed));
+        (session, Arc::new(Outbox::new(session, signals.clone(), &self.config().limits)))
+    }
+
+    fn shared(&self) -> &Arc<Shared> {
+        &self.inner.shared
+    }
+
+    async fn blocking<R: Send + 'static>(&self, work: impl FnOnce() -> R + Send + 'static) -> Result<R, Error> {
+        self.shared().blocking.spawn_blocking(work).await.map_err(|_| Error::Stopping)
+    }
+}
+
+impl fmt::Debug for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Node").field("store", &self.store()).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.shared.stopping.send_replace(true);
+        if let Some(runtime) = self.runtime.take() {
+            // Waiting isn't allowed here: the last clone may be dropped inside another runtime.
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl Shared {
+    /// Loads and opens a document on a thread that may block and has a large stack.
+    async fn load(self: &Arc<Self>, name: DocName) -> Result<(Document, Seq), LoadError> {
+        let shared = self.clone();
+        let loading = self.blocking.spawn_blocking(move || {
+            let stored = shared.store.load(&name)?;
+            let through = stored.last_seq();
+            let document = Document::open(&stored, drawn_client(), shared.config.clone(), shared.clock.now())?;
+            Ok((document, through))
+        });
+        loading.await.map_err(|_| LoadError::Panicked)?
+    }
+}
+
+/// A client id for the server's own edits. 32 bits, as Yjs 13 draws its own: older clients can't hold more.
+fn drawn_client() -> ClientId {
+    ClientId(u64::from(uuid::Uuid::new_v4().as_fields().0))
+}
+
+/// The node's clock. tokio's, so that tests can pause it.
+#[derive(Clone, Copy)]
+pub(crate) struct Clock {
+    start: Instant,
+}
+
+impl Clock {
+    pub fn now(&self) -> Now {
+        let monotonic = Millis(self.start.elapsed().as_millis() as u64);
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Now { monotonic, wall: WallTime(wall.as_millis() as u64) }
+    }
+
+    pub fn instant(&self, at: Millis) -> Instant {
+        // The core counts whole milliseconds; one more, so that the moment has surely come.
+        self.start + Duration::from_millis(at.0 + 1)
+    }
+}

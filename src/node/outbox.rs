@@ -1,0 +1,128 @@
+//! What waits for one session's socket: bounded, and nobody ever waits to put something in.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use tokio::sync::Notify;
+
+use super::mailbox::Signals;
+use crate::config::Limits;
+use crate::document::CloseCode;
+use crate::id::SessionId;
+
+/// Something for a session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outgoing {
+    /// A message in y-protocols' frames: one frame.
+    Message(Bytes),
+    /// How many of the session's own SyncStep2 and Update frames are settled: cumulative, the latest counts alone (D7).
+    Acknowledged {
+        /// So many are durable.
+        durable: u64,
+        /// So many were refused.
+        refused: u64,
+    },
+    /// The session is over. Nothing follows.
+    Closed(CloseCode),
+}
+
+pub(crate) struct Outbox {
+    session: SessionId,
+    state: Mutex<State>,
+    ready: Notify,
+    signals: Arc<Signals>,
+    messages_max: usize,
+    bytes_max: usize,
+}
+
+#[derive(Default)]
+struct State {
+    queue: VecDeque<Bytes>,
+    bytes: usize,
+    /// It was full, and takes nothing until all of it has gone (F5).
+    is_behind: bool,
+    acknowledged: Option<(u64, u64)>,
+    closed: Option<CloseCode>,
+}
+
+impl Outbox {
+    pub fn new(session: SessionId, signals: Arc<Signals>, limits: &Limits) -> Self {
+        Self {
+            session,
+            state: Mutex::default(),
+            ready: Notify::new(),
+            signals,
+            messages_max: limits.outbox_messages_max,
+            bytes_max: limits.outbox_bytes_max,
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts a message in. `false` if that has made the session fall behind; for one that is behind already the
+    /// message is dropped and nothing is said. An empty outbox takes a message of any size.
+    pub fn try_push(&self, message: Bytes) -> bool {
+        let mut state = self.state();
+        if state.is_behind || state.closed.is_some() {
+            return true;
+        }
+        let fits = state.queue.len() < self.messages_max && state.bytes + message.len() <= self.bytes_max;
+        if !fits && !state.queue.is_empty() {
+            state.is_behind = true;
+            return false;
+        }
+        state.bytes += message.len();
+        state.queue.push_back(message);
+        drop(state);
+        self.ready.notify_one();
+        true
+    }
+
+    pub fn acknowledge(&self, durable: u64, refused: u64) {
+        self.state().acknowledged = Some((durable, refused));
+        self.ready.notify_one();
+    }
+
+    /// Ends the session when what waits has gone; at once if it's behind, for then it can't be brought up to date.
+    pub fn close(&self, code: CloseCode) {
+        let mut state = self.state();
+        state.closed.get_or_insert(code);
+        if state.is_behind {
+            state.queue.clear();
+        }
+        drop(state);
+        self.ready.notify_one();
+    }
+
+    /// What goes next, if anything waits. Asking says that all that was taken before has left the process.
+    pub fn try_next(&self) -> Option<Outgoing> {
+        let mut state = self.state();
+        if let Some((durable, refused)) = state.acknowledged.take() {
+            return Some(Outgoing::Acknowledged { durable, refused });
+        }
+        if let Some(message) = state.queue.pop_front() {
+            state.bytes -= message.len();
+            return Some(Outgoing::Message(message));
+        }
+        if let Some(code) = state.closed {
+            return Some(Outgoing::Closed(code));
+        }
+        if std::mem::take(&mut state.is_behind) {
+            drop(state);
+            self.signals.drained(self.session);
+        }
+        None
+    }
+
+    pub async fn next(&self) -> Outgoing {
+        loop {
+            if let Some(outgoing) = self.try_next() {
+                return outgoing;
+            }
+            self.ready.notified().await;
+        }
+    }
+}

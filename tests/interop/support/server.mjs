@@ -1,0 +1,98 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { until } from './wait.mjs'
+
+const HERE = path.dirname(fileURLToPath(import.meta.url))
+const BINARY = path.resolve(process.env.YMESH_BIN ?? path.join(HERE, '../../../target/release/y-mesh'))
+const START_MS = 20_000
+const STOP_MS = 15_000
+
+/** One y-mesh process on a port of its own, in a directory of its own. */
+export class Server {
+  #args
+  #directory = mkdtempSync(path.join(tmpdir(), 'y-mesh-interop-'))
+  #process = null
+  #output = ''
+  #onExit = () => this.#process?.kill('SIGKILL')
+
+  constructor({ args = [], port = 0 } = {}) {
+    this.#args = args
+    this.port = port
+    process.on('exit', this.#onExit)
+  }
+
+  get host() { return `127.0.0.1:${this.port}` }
+  get http() { return `http://${this.host}` }
+  /** What a y-websocket provider is given as its server. */
+  get url() { return `ws://${this.host}/ws` }
+  get output() { return this.#output }
+
+  /** Starts it on the port that it had before, if it had one. */
+  async start() {
+    const args = ['--port', String(this.port), ...this.#args]
+    const child = spawn(BINARY, args, { cwd: this.#directory, stdio: ['ignore', 'pipe', 'pipe'] })
+    this.#process = child
+    let stdout = ''
+    child.stdout.on('data', data => { stdout += data; this.#output += data })
+    child.stderr.on('data', data => { this.#output += data })
+    child.on('error', error => { this.#output += error })
+    const address = await until(
+      () => child.exitCode === null && child.pid ? stdout.match(/http:\/\/127\.0\.0\.1:(\d+)/) : this.#fail('did not start'),
+      () => `an address from ${BINARY}\n${this.#output}`,
+      START_MS
+    )
+    this.port = Number(address[1])
+    return this
+  }
+
+  /** Ends the process with `signal`, and answers how it ended once it has. */
+  async end(signal) {
+    const child = this.#process
+    if (child.exitCode !== null || child.signalCode !== null) this.#fail('ended by itself')
+    const ended = once(child, 'exit', { signal: AbortSignal.timeout(STOP_MS) })
+    child.kill(signal)
+    const [code, bySignal] = await ended
+    this.#process = null
+    return bySignal ?? code
+  }
+
+  /** For the end of a test: a server that had died meanwhile is a failure. */
+  async stop() {
+    try {
+      if (this.#process) await this.end('SIGTERM')
+    } finally {
+      this.discard()
+    }
+  }
+
+  discard() {
+    this.#process?.kill('SIGKILL')
+    process.off('exit', this.#onExit)
+    rmSync(this.#directory, { recursive: true, force: true })
+  }
+
+  #fail(what) {
+    throw new Error(`y-mesh ${what} (exit ${this.#process.exitCode ?? this.#process.signalCode})\n${this.#output}`)
+  }
+}
+
+export async function startServer(options) {
+  const server = new Server(options)
+  try {
+    return await server.start()
+  } catch (error) {
+    server.discard()
+    throw error
+  }
+}
+
+/** How many sessions the server counts on a document; undefined if it knows none of that name. */
+export async function sessionsOf(server, name) {
+  const answer = await fetch(`${server.http}/api/documents?limit=1000`)
+  const { documents } = await answer.json()
+  return documents.find(document => document.name === name)?.sessions
+}

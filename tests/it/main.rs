@@ -1,0 +1,9 @@
+//! The tests of the library through its public face, in one binary. A module a subject.
+
+#[cfg(feature = "server")]
+mod door;
+#[cfg(feature = "node")]
+mod node;
+mod rules;
+mod support;
+mod tidy;

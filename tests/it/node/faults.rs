@@ -1,0 +1,115 @@
+//! What fails in one document, or in the store, ends there.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use y_mesh::document::{CloseCode, Stored};
+use y_mesh::store::{Append, Store};
+use y_mesh::{DocName, Durability, Error, Identity, MemoryStore, Node, Seq, StoreError};
+
+use super::{Visitor, name};
+
+#[tokio::test]
+async fn a_panic_in_one_document_leaves_the_others_alone_and_loses_nothing() {
+    let node = Node::builder().start().unwrap();
+    let (calm, hit) = (name("calm"), name("hit"));
+    let mut bystander = Visitor::join(&node, &calm, 1).await;
+    let mut victim = Visitor::join(&node, &hit, 2).await;
+    victim.write("kept").await;
+    victim.saved().await;
+
+    let fault = node.document(&hit).edit(Identity::anonymous(), |_| panic!("on purpose: a bug in a closure")).await;
+    assert!(matches!(fault, Err(Error::Unavailable(_))), "{fault:?}");
+    victim.until(|visitor| visitor.closed == Some(CloseCode::Broken)).await;
+
+    let mut again = Visitor::join(&node, &hit, 3).await;
+    again.until(|visitor| visitor.client.text() == "kept").await;
+    bystander.write("calm").await;
+    bystander.saved().await;
+    assert!(node.metrics().render().contains("ymesh_document_faults_total 1"));
+}
+
+/// Works until it's told not to.
+#[derive(Default)]
+struct Failing {
+    inner: MemoryStore,
+    fails: Arc<AtomicBool>,
+}
+
+impl Failing {
+    fn check(&self) -> Result<(), StoreError> {
+        match self.fails.load(Ordering::Relaxed) {
+            true => Err(std::io::Error::other("the disk is gone").into()),
+            false => Ok(()),
+        }
+    }
+}
+
+impl Store for Failing {
+    fn name(&self) -> &'static str {
+        "failing"
+    }
+
+    fn durability(&self) -> Durability {
+        self.inner.durability()
+    }
+
+    fn load(&self, name: &DocName) -> Result<Stored, StoreError> {
+        self.check()?;
+        self.inner.load(name)
+    }
+
+    fn append(&self, records: &[Append]) -> Result<(), StoreError> {
+        self.check()?;
+        self.inner.append(records)
+    }
+
+    fn compact(&self, name: &DocName, through: Seq, snapshot: &Bytes) -> Result<(), StoreError> {
+        self.check()?;
+        self.inner.compact(name, through, snapshot)
+    }
+
+    fn create(&self, name: &DocName) -> Result<bool, StoreError> {
+        self.check()?;
+        self.inner.create(name)
+    }
+
+    fn list(&self, after: Option<&DocName>, limit: usize) -> Result<Vec<DocName>, StoreError> {
+        self.check()?;
+        self.inner.list(after, limit)
+    }
+}
+
+#[tokio::test]
+async fn d5_a_store_that_fails_closes_sessions_and_makes_the_node_unready() {
+    let store = Failing::default();
+    let fails = store.fails.clone();
+    let node = Node::builder().store(store).start().unwrap();
+    let mut visitor = Visitor::join(&node, &name("a"), 1).await;
+    visitor.write("kept").await;
+    visitor.saved().await;
+    assert!(node.is_ready());
+
+    fails.store(true, Ordering::Relaxed);
+    let settled = visitor.settled;
+    visitor.write("lost").await;
+    visitor.until(|visitor| visitor.closed == Some(CloseCode::Later)).await;
+    assert_eq!(visitor.settled, settled, "what isn't kept isn't acknowledged");
+    assert!(!node.is_ready());
+}
+
+#[tokio::test]
+async fn i2_a_load_that_fails_is_an_error_and_no_empty_document() {
+    let store = Failing::default();
+    let fails = store.fails.clone();
+    let node = Node::builder().store(store).start().unwrap();
+    fails.store(true, Ordering::Relaxed);
+    let mut visitor = Visitor::join(&node, &name("a"), 1).await;
+    visitor.until(|visitor| visitor.closed == Some(CloseCode::Broken)).await;
+    assert_eq!(visitor.client.answers, 0, "an empty document was served");
+
+    fails.store(false, Ordering::Relaxed);
+    let mut again = Visitor::join(&node, &name("a"), 2).await;
+    again.synced().await;
+}

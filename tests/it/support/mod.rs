@@ -1,0 +1,9 @@
+//! What the tests stand on: a real Yjs client without a network, and a world around one document without a clock.
+
+pub mod client;
+pub mod content;
+pub mod journal;
+pub mod outbox;
+pub mod presence;
+pub mod random;
+pub mod world;
