@@ -187,8 +187,14 @@ impl Config {
     pub fn check(&self) -> Result<(), InvalidConfig> {
         let (limits, timing) = (&self.limits, &self.timing);
         let relations = [
-            (limits.mailbox_bytes_max >= limits.message_bytes_max, "a mailbox must hold one message: raise mailbox_bytes_max"),
-            (limits.inbound_bytes_max >= limits.mailbox_bytes_max, "inbound_bytes_max must be at least mailbox_bytes_max"),
+            (
+                limits.mailbox_bytes_max >= limits.message_bytes_max,
+                "a mailbox must hold one message: raise mailbox_bytes_max",
+            ),
+            (
+                limits.inbound_bytes_max >= limits.mailbox_bytes_max,
+                "inbound_bytes_max must be at least mailbox_bytes_max",
+            ),
             (limits.inbound_bytes_max <= u32::MAX as usize, "inbound_bytes_max must be below 4 GiB"),
             (limits.mailbox_messages_max > 0, "mailbox_messages_max must not be 0"),
             (limits.outbox_messages_max > 0, "outbox_messages_max must not be 0"),

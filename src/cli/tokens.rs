@@ -27,7 +27,9 @@ impl Tokens {
     fn parse(text: &str) -> Result<Self, String> {
         let mut tokens: Vec<(Token, Grant)> = Vec::new();
         for (number, line) in text.lines().enumerate().map(|(index, line)| (index + 1, line)) {
-            let Some((token, grant)) = parse_line(line).map_err(|why| format!("line {number}: {why}"))? else { continue };
+            let Some((token, grant)) = parse_line(line).map_err(|why| format!("line {number}: {why}"))? else {
+                continue;
+            };
             if tokens.iter().any(|(known, _)| *known == token) {
                 return Err(format!("line {number}: this token stands in the file already"));
             }

@@ -161,6 +161,12 @@ impl Awareness {
         let entries: Vec<_> = self.here.keys().map(|client| self.entry(*client)).collect();
         (!entries.is_empty()).then(|| sync::awareness(entries.into_iter()))
     }
+
+    /// One message for somebody who missed what was said lately: all who are here, and a goodbye for all who went.
+    pub fn anew(&self) -> Option<Bytes> {
+        let entries: Vec<_> = self.here.keys().chain(self.gone.keys()).map(|client| self.entry(*client)).collect();
+        (!entries.is_empty()).then(|| sync::awareness(entries.into_iter()))
+    }
 }
 
 /// A message that says goodbye for one client.

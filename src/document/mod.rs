@@ -354,7 +354,14 @@ impl Document {
         self.note(id, fate, answers, effects);
     }
 
-    fn on_update_read_only(&mut self, now: Now, id: SessionId, update: &Bytes, answers: bool, effects: &mut Vec<Effect>) {
+    fn on_update_read_only(
+        &mut self,
+        now: Now,
+        id: SessionId,
+        update: &Bytes,
+        answers: bool,
+        effects: &mut Vec<Effect>,
+    ) {
         if answers && self.replica.knows(update, &self.config.limits) {
             return self.note(id, Fate::Kept(self.journal.appended()), true, effects);
         }
@@ -491,7 +498,9 @@ impl Document {
 
     fn on_turn_ended(&mut self, now: Now, effects: &mut Vec<Effect>) {
         let updates = std::mem::take(&mut self.turn.updates);
-        self.relay(now, &updates, effects);
+        if !self.sessions.is_empty() {
+            self.relay(now, &updates, effects);
+        }
         if let Some(changes) = self.awareness.changes() {
             self.broadcast(now, Audience::All, changes, effects);
         }
@@ -567,8 +576,8 @@ impl Document {
             self.ask(now, id, effects);
         }
         self.answer(now, id, behind.basis, effects);
-        if let Some(everybody) = self.awareness.everybody() {
-            self.send(now, id, everybody, effects);
+        if let Some(anew) = self.awareness.anew() {
+            self.send(now, id, anew, effects);
         }
     }
 

@@ -49,7 +49,11 @@ impl StateVector {
     /// There is at most so much of a client's work.
     pub fn lower(&mut self, client: ClientId, clock: Clock) {
         if self.get(client) > clock {
-            if clock == 0 { self.0.remove(&client) } else { self.0.insert(client, clock) };
+            if clock == 0 {
+                self.0.remove(&client)
+            } else {
+                self.0.insert(client, clock)
+            };
         }
     }
 

@@ -9,9 +9,9 @@ use std::time::Instant;
 use bytes::Bytes;
 use tokio::sync::watch;
 
+use super::Metrics;
 use super::Shared;
 use super::access::Request;
-use super::Metrics;
 use super::mailbox::{Flags, Letters, Mail};
 use super::outbox::Outbox;
 use crate::document::{Audience, CloseCode, Document, Effect, Event, Kind};

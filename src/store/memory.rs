@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 
 use super::{Append, Durability, Store, StoreError};
-use crate::document::Stored;
+use crate::document::{Record, Stored};
 use crate::id::{DocName, Seq};
 
 /// A store that forgets everything when it's dropped.
@@ -45,14 +45,17 @@ impl Store for MemoryStore {
         let mut documents = self.documents();
         let mut last: BTreeMap<&DocName, Seq> = BTreeMap::new();
         for Append { name, seq, .. } in records {
-            let last = last.entry(name).or_insert_with(|| documents.get(name).map(Stored::last_seq).unwrap_or_default());
+            let last =
+                last.entry(name).or_insert_with(|| documents.get(name).map(Stored::last_seq).unwrap_or_default());
             if *seq != last.next() {
                 return Err(StoreError::OutOfOrder { name: name.clone(), seq: *seq, last: *last });
             }
             *last = *seq;
         }
         for Append { name, seq, record } in records {
-            documents.entry(name.clone()).or_default().tail.push((*seq, record.clone()));
+            // What came may be a small part of a large buffer, which a shared reference would keep alive.
+            let record = Record { update: Bytes::copy_from_slice(&record.update), ..record.clone() };
+            documents.entry(name.clone()).or_default().tail.push((*seq, record));
         }
         Ok(())
     }

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
+import * as Y from 'yjs'
 import { Acknowledged } from './support/acks.mjs'
 import { Client, converge } from './support/client.mjs'
 import { Flow } from './support/flow.mjs'
 import { startServer } from './support/server.mjs'
 import { Authors, Typist, readTrace } from './support/traces.mjs'
 import { until } from './support/wait.mjs'
-import * as Y from 'yjs'
 
 const server = await startServer()
 after(() => server.stop())
@@ -18,7 +18,6 @@ const BUFFERED_MAX_BYTES = 1024 * 1024
 async function writerOf(t, name) {
   const acks = new Acknowledged()
   const client = await new Client(t, server.url, name, acks.options).synced()
-  await acks.all()
   return { client, acks, flow: new Flow(client.provider) }
 }
 

@@ -63,14 +63,16 @@ fn config(change: impl FnOnce(&mut Config)) -> Config {
     config
 }
 
-/// How often a race is run: every time in the test command, 10,000 times.
-const ROUNDS: u64 = 10_000;
+/// How often each race is run. `tests/run --campaign` sets more.
+fn rounds() -> u64 {
+    std::env::var("YMESH_TEST_ROUNDS").map_or(10_000, |rounds| rounds.parse().expect("YMESH_TEST_ROUNDS is a number"))
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_first_visitors_never_make_two_copies() {
     let store = Counting::default();
     let node = Node::builder().store(store.clone()).start().unwrap();
-    for round in 0..ROUNDS {
+    for round in 0..rounds() {
         let document = name(&format!("fresh/{round}"));
         let (mut a, mut b) = tokio::join!(
             tokio::spawn({
@@ -97,9 +99,9 @@ async fn d6_joining_while_it_retires_never_loses_or_doubles_anything() {
     let store = Counting::default();
     let config = config(|config| config.timing.idle_max = Duration::ZERO);
     let node = Node::builder().config(config).store(store.clone()).start().unwrap();
-    let documents: Vec<_> = (0..100).map(|index| name(&format!("busy/{index}"))).collect();
+    let documents: Vec<_> = (0..rounds() / 100).map(|index| name(&format!("busy/{index}"))).collect();
     let mut leaving: Option<Visitor> = None;
-    for round in 0..ROUNDS {
+    for round in 0..rounds() {
         let document = &documents[(round / 100) as usize];
         // The last one leaves while the next one comes: its document is about to retire, or has, or not yet.
         let (left, came) = (leaving.take(), Visitor::join(&node, document, 1_000 + round));
@@ -148,6 +150,7 @@ async fn an_idle_document_is_retired_and_comes_back_whole() {
     let config = config(|config| config.timing.idle_max = Duration::from_millis(1));
     let node = Node::builder().config(config).store(store.clone()).start().unwrap();
     let document = name("idle");
+    node.create(Some(document.clone())).await.unwrap();
     let handle = node.document(&document);
     handle.edit(Identity::anonymous(), |txn| txn.get_or_insert_text(TEXT).push(txn, "kept")).await.unwrap();
     let retired = async {

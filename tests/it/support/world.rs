@@ -257,7 +257,8 @@ impl World {
         let frames: Vec<_> = Frames::of(message).map(|frame| frame.expect("a whole frame is sent")).collect();
         assert_eq!(frames.len(), 1, "W1: one frame a message is sent");
         if let Frame::SyncStep2(update) | Frame::Update(update) = frames[0] {
-            let outline = vet::outline(update, &y_mesh::Limits::default()).expect("what is sent passes our own vetting");
+            let outline =
+                vet::outline(update, &y_mesh::Limits::default()).expect("what is sent passes our own vetting");
             for span in outline.spans {
                 assert!(span.end <= self.appended.get(span.client), "D1: appended before it's sent");
             }

@@ -4,7 +4,6 @@ import { yCursorPlugin, ySyncPlugin, yUndoPlugin, yUndoPluginKey, redo, undo } f
 import type { EditorState, Transaction } from '@tiptap/pm/state'
 import type { Session } from '../session/session.ts'
 import { Carets } from './carets.ts'
-import { keepPlace } from './keep-place.ts'
 
 declare module '@tiptap/core' {
   interface Commands<ReturnType> {
@@ -50,7 +49,6 @@ export const Collaboration = Extension.create<Options, Storage>({
       ySyncPlugin(text),
       yCursorPlugin(awareness, { cursorBuilder: carets.buildCaret, selectionBuilder: carets.buildSelection }),
       yUndoPlugin(),
-      keepPlace(),
     ]
   },
 

@@ -4,6 +4,7 @@ import { Placeholder } from '@tiptap/extensions/placeholder'
 import StarterKit from '@tiptap/starter-kit'
 import type { Session } from '../session/session.ts'
 import { Collaboration } from './collaboration.ts'
+import { KeepPlace } from './keep-place.ts'
 import { LinkOpening } from './link-opening.ts'
 
 /** What a document is made of. A new node, mark or attribute here raises `schemaNumber`. */
@@ -26,5 +27,6 @@ export function extensionsFor(session: Session): Extensions {
     Placeholder.configure({ placeholder: 'Start writing. Everyone with this page open sees it as you type.' }),
     LinkOpening,
     Collaboration.configure({ session }),
+    KeepPlace,
   ]
 }

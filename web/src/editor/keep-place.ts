@@ -1,19 +1,33 @@
 // Remote edits leave the reader where they are. y-prosemirror replaces the whole document for each of them: it
 // scrolls to the caret, and loses the caret when somebody splits the paragraph in front of it.
+import { Extension } from '@tiptap/core'
 import type { Node, ResolvedPos } from '@tiptap/pm/model'
 import { Plugin, TextSelection, type EditorState, type Transaction } from '@tiptap/pm/state'
 import { ySyncPluginKey } from 'y-prosemirror'
+import { holdView } from './hold-view.ts'
 
-export function keepPlace(): Plugin {
+export const KeepPlace = Extension.create({
+  name: 'keepPlace',
+
+  dispatchTransaction({ transaction, next }) {
+    if (!transaction.docChanged || !isOthers(transaction)) return next(transaction)
+    const restore = holdView(this.editor.view)
+    next(transaction)
+    restore()
+  },
+
+  addProseMirrorPlugins: () => [keepPlace()],
+})
+
+function keepPlace(): Plugin {
   return new Plugin({
     filterTransaction(transaction) {
-      // What these would append to a remote edit never reaches the shared document: it would only be seen here.
-      if (isRemote(transaction)) transaction.setMeta('preventAutolink', true).setMeta('preventClearDocument', true)
+      // What these would append to an edit from there never gets there: it would only be seen here.
+      if (comesFromShared(transaction)) transaction.setMeta('preventAutolink', true).setMeta('preventClearDocument', true)
       return true
     },
     appendTransaction(transactions, before, after) {
-      const remote = transactions.some((transaction) => isRemote(transaction) && !isUndo(transaction))
-      return remote ? followSplit(before, after) : null
+      return transactions.some(isOthers) ? followSplit(before, after) : null
     },
     props: {
       handleScrollToSelection: (view) => {
@@ -62,12 +76,13 @@ function nextTextblock(place: ResolvedPos): { node: Node; start: number } | null
   return found
 }
 
-function isRemote(transaction: Transaction): boolean {
+/** Edits of others, and one's own undo, come from the shared document. */
+function comesFromShared(transaction: Transaction): boolean {
   return sync(transaction)?.isChangeOrigin === true
 }
 
-function isUndo(transaction: Transaction): boolean {
-  return sync(transaction)?.isUndoRedoOperation === true
+function isOthers(transaction: Transaction): boolean {
+  return comesFromShared(transaction) && sync(transaction)?.isUndoRedoOperation !== true
 }
 
 function sync(transaction: Transaction): { isChangeOrigin?: boolean; isUndoRedoOperation?: boolean } | undefined {
