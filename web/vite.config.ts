@@ -9,6 +9,8 @@ export default defineConfig({
     outDir: 'dist',
     emptyOutDir: true,
     sourcemap: false,
+    // The licences of the libraries ask for their text to go along.
+    license: { fileName: 'assets/licences.md' },
     rolldownOptions: {
       output: {
         codeSplitting: {

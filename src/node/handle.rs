@@ -145,6 +145,11 @@ impl Seat {
     pub fn try_next(&self) -> Option<Outgoing> {
         self.outbox.try_next()
     }
+
+    /// Like [`try_next`](Self::try_next), but says nothing of what was taken before: for passing on many at once.
+    pub fn try_more(&self) -> Option<Outgoing> {
+        self.outbox.try_more()
+    }
 }
 
 impl Drop for Seat {

@@ -221,15 +221,17 @@ impl Node {
 
     /// Makes an empty document known; without a name, under a name that nobody can guess.
     pub async fn create(&self, name: Option<DocName>) -> Result<DocName, Error> {
-        let name = match name {
-            Some(name) => name,
-            None => DocName::new(&uuid::Uuid::new_v4().to_string()).map_err(|_| Error::Stopping)?,
-        };
+        let name = name.unwrap_or_else(Self::drawn_name);
         let (store, wanted) = (self.shared().store.clone(), name.clone());
         match self.blocking(move || store.create(&wanted)).await?? {
             true => Ok(name),
             false => Err(Error::Exists(name)),
         }
+    }
+
+    /// A name that nobody can guess.
+    pub(crate) fn drawn_name() -> DocName {
+        DocName::new(&uuid::Uuid::new_v4().to_string()).expect("a UUID is a name")
     }
 
     /// Asks the access hook.

@@ -100,21 +100,17 @@ impl Outbox {
     /// What goes next, if anything waits. Asking says that all that was taken before has left the process.
     pub fn try_next(&self) -> Option<Outgoing> {
         let mut state = self.state();
-        if let Some((durable, refused)) = state.acknowledged.take() {
-            return Some(Outgoing::Acknowledged { durable, refused });
-        }
-        if let Some(message) = state.queue.pop_front() {
-            state.bytes -= message.len();
-            return Some(Outgoing::Message(message));
-        }
-        if let Some(code) = state.closed {
-            return Some(Outgoing::Closed(code));
-        }
-        if std::mem::take(&mut state.is_behind) {
+        let next = state.take();
+        if next.is_none() && std::mem::take(&mut state.is_behind) {
             drop(state);
             self.signals.drained(self.session);
         }
-        None
+        next
+    }
+
+    /// What goes next, if anything waits. Says nothing of what was taken before.
+    pub fn try_more(&self) -> Option<Outgoing> {
+        self.state().take()
     }
 
     pub async fn next(&self) -> Outgoing {
@@ -124,5 +120,18 @@ impl Outbox {
             }
             self.ready.notified().await;
         }
+    }
+}
+
+impl State {
+    fn take(&mut self) -> Option<Outgoing> {
+        if let Some((durable, refused)) = self.acknowledged.take() {
+            return Some(Outgoing::Acknowledged { durable, refused });
+        }
+        if let Some(message) = self.queue.pop_front() {
+            self.bytes -= message.len();
+            return Some(Outgoing::Message(message));
+        }
+        self.closed.map(Outgoing::Closed)
     }
 }

@@ -25,7 +25,7 @@ for (const colorScheme of ['light', 'dark']) {
     for (const one of [ada, bob]) await one.open(document)
     await passes(ada)
     await bob.goToEnd()
-    await bob.type('# Title\nwords and `code`\n[ ] task\n\n> quote\n\nhttps://example.org \n')
+    await bob.type('# Title\nwords and `code`\n[ ] task\n\n> quote\n\nsee https://example.org for more')
     await ada.sees('.text a')
     await ada.sees('.caret')
     await passes(ada)
@@ -52,9 +52,9 @@ scenario('a phone shows list and editor without sideways scrolling', async ({ pe
   await ada.sees('.text strong')
   await fits(ada)
   await passes(ada)
-  for (const control of await ada.page.$$('.bar a, .bar button, .tool')) {
+  for (const control of await ada.page.$$('.bar > a, .bar > button, .people button, .tool')) {
     const { width, height } = await control.boundingBox()
-    assert.ok(width >= 32 && height >= 32, `${await control.getAttribute('aria-label')} is ${width} by ${height}`)
+    assert.ok(width >= 32 && height >= 32, `${await control.getAttribute('class')} is ${width} by ${height}`)
   }
 })
 

@@ -152,7 +152,7 @@ test('a reader that has nothing new to say is not refused', async t => {
 
 test('a reader is told why, once', async t => {
   const raw = await new RawSocket(t, `${server.url}/told-once?token=${READ}&acks=1`).opened()
-  for (const string of ['a', 'b', 'c']) raw.send(frames.update(updateOf(string)))
+  for (const string of ['a', 'b', 'c']) raw.send(frames.updateWriting(string))
   await raw.frame(frame => frame.type === frames.ACKNOWLEDGED && frame.refused === 3, 'three refusals')
   raw.send(frames.step1(new Y.Doc()))
   await raw.frame(frame => frame.sub === frames.STEP2 && frame.type === frames.SYNC, 'an answer')
@@ -160,12 +160,6 @@ test('a reader is told why, once', async t => {
   assert.deepEqual(told.map(frame => frame.sub), [0])
   assert.equal(raw.closed, null)
 })
-
-function updateOf(string) {
-  const doc = new Y.Doc()
-  doc.getText('text').insert(0, string)
-  return Y.encodeStateAsUpdate(doc)
-}
 
 test('a reader’s presence is shown', async t => {
   const ada = await writer(t, 'presence', { awareness: { user: 'ada' } })

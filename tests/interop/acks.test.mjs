@@ -76,9 +76,7 @@ test('after a reconnect the counts start anew', async t => {
 })
 
 test('an update that brings nothing new is acknowledged as well', async t => {
-  const doc = new Y.Doc()
-  doc.getText('text').insert(0, 'once')
-  const update = frames.update(Y.encodeStateAsUpdate(doc))
+  const update = frames.updateWriting('once')
   const raw = await new RawSocket(t, `${server.url}/again?acks=1`).opened()
   for (let i = 0; i < 3; i++) raw.send(update)
   await raw.frame(frame => frame.type === frames.ACKNOWLEDGED && frame.durable === 3, 'three acknowledgements')
@@ -103,7 +101,7 @@ test('a client that did not ask is never told', async t => {
   const unasked = await new Client(t, server.url, 'unasked', { WebSocketPolyfill: Socket }).synced()
   const raw = await new RawSocket(t, `${server.url}/unasked`).opened()
   for (let i = 0; i < 20; i++) unasked.append('x')
-  raw.send(frames.update(updateOf('raw')))
+  raw.send(frames.updateWriting('raw'))
   await converge([asked, unasked])
   // What is settled later settles what came before: so by now there would have been something to tell them.
   asked.append('y')
@@ -116,12 +114,6 @@ test('a client that did not ask is never told', async t => {
     assert.ok(received.every(frame => frame.type !== frames.ACKNOWLEDGED))
   }
 })
-
-function updateOf(string) {
-  const doc = new Y.Doc()
-  doc.getText('text').insert(0, string)
-  return Y.encodeStateAsUpdate(doc)
-}
 
 test('a client that asks without knowing what for goes on all the same', async t => {
   const quiet = t.mock.method(console, 'error', () => {})

@@ -6,7 +6,7 @@ import { Client, converge } from './support/client.mjs'
 import { Flow } from './support/flow.mjs'
 import { startServer } from './support/server.mjs'
 import { Authors, Typist, readTrace } from './support/traces.mjs'
-import { until } from './support/wait.mjs'
+import { untilEvent } from './support/wait.mjs'
 
 const server = await startServer()
 after(() => server.stop())
@@ -73,7 +73,7 @@ test('friendsforever: two authors at the same time', async t => {
   for (const transaction of txns) {
     const { client, flow } = writers[transaction.agent]
     const { update, before } = authors.type(transaction)
-    await until(() => knows(client.doc, before), 'what the author had read to arrive')
+    await untilEvent(client.doc, 'afterTransaction', () => knows(client.doc, before), 'what the author has read')
     Y.applyUpdate(client.doc, update, 'the author')
     await flow.edited()
   }

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 
 const binary = process.env.YMESH_BIN ?? new URL('../../../target/release/y-mesh', import.meta.url).pathname
 const startMaxMs = 20_000
+const stopMaxMs = 20_000
 
 /** Starts a server. `tokens` are lines of a token file; without any everyone may write. */
 export async function startServer(tokens = []) {
@@ -48,10 +49,23 @@ function announced(child, log) {
 }
 
 async function stop(child, folder) {
-  if (child.exitCode === null && child.signalCode === null) {
-    const ended = new Promise((resolve) => child.once('exit', resolve))
-    child.kill('SIGTERM')
-    await ended
+  try {
+    if (child.exitCode === null && child.signalCode === null) await ended(child)
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
   }
-  rmSync(folder, { recursive: true, force: true })
+}
+
+function ended(child) {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => {
+      child.kill('SIGKILL')
+      reject(new Error('the server did not end when it was asked to'))
+    }, stopMaxMs)
+    child.once('exit', () => {
+      clearTimeout(timer)
+      resolve()
+    })
+    child.kill('SIGTERM')
+  })
 }

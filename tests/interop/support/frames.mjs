@@ -2,6 +2,7 @@ import * as decoding from 'lib0/decoding'
 import * as encoding from 'lib0/encoding'
 import { encodeAwarenessUpdate } from 'y-protocols/awareness'
 import * as sync from 'y-protocols/sync'
+import * as Y from 'yjs'
 
 export const SYNC = 0
 export const AWARENESS = 1
@@ -35,6 +36,13 @@ export const isChange = frame => frame.type === SYNC && (frame.sub === STEP2 || 
 export const step1 = doc => syncFrame(encoder => sync.writeSyncStep1(encoder, doc))
 export const step2 = (doc, vector) => syncFrame(encoder => sync.writeSyncStep2(encoder, doc, vector))
 export const update = bytes => syncFrame(encoder => sync.writeUpdate(encoder, bytes))
+
+/** The update of somebody who has written `string` into a document that was empty. */
+export function updateWriting(string) {
+  const doc = new Y.Doc()
+  doc.getText('text').insert(0, string)
+  return update(Y.encodeStateAsUpdate(doc))
+}
 
 export const awareness = (state, clients) => encoding.encode(encoder => {
   encoding.writeVarUint(encoder, AWARENESS)

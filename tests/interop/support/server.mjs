@@ -39,9 +39,9 @@ export class Server {
     let stdout = ''
     child.stdout.on('data', data => { stdout += data; this.#output += data })
     child.stderr.on('data', data => { this.#output += data })
-    child.on('error', error => { this.#output += error })
+    await once(child, 'spawn')
     const address = await until(
-      () => child.exitCode === null && child.pid ? stdout.match(/http:\/\/127\.0\.0\.1:(\d+)/) : this.#fail('did not start'),
+      () => child.exitCode === null ? stdout.match(/http:\/\/127\.0\.0\.1:(\d+)/) : this.#fail('did not start'),
       () => `an address from ${BINARY}\n${this.#output}`,
       START_MS
     )
@@ -90,7 +90,7 @@ export async function startServer(options) {
   }
 }
 
-/** How many sessions the server counts on a document; undefined if it knows none of that name. */
+/** How many sessions the server counts on a document that somebody has written in. */
 export async function sessionsOf(server, name) {
   const answer = await fetch(`${server.http}/api/documents?limit=1000`)
   const { documents } = await answer.json()

@@ -41,7 +41,9 @@ class Author {
   #typist = new Typist(this.doc)
   #applied
 
-  constructor(count) {
+  // Where both typed into one gap at once, the recorded text has the first agent's words first; Yjs goes by client id.
+  constructor(agent, count) {
+    this.doc.clientID = agent + 1
     this.#applied = Array(count).fill(0)
     this.doc.on('update', (update, origin) => { if (origin !== 'others') this.updates.push(update) })
   }
@@ -74,7 +76,7 @@ export class Authors {
   #known = []
 
   constructor(count) {
-    this.#authors = Array.from({ length: count }, () => new Author(count))
+    this.#authors = Array.from({ length: count }, (_, agent) => new Author(agent, count))
   }
 
   /** Makes the next transaction: its update, and the state vector that it was made on. */

@@ -26,3 +26,18 @@ export function next(emitter, event, ms = 10_000) {
     })
   })
 }
+
+/** Like `until`, but looks only when `emitter` emits `event`: for what is awaited thousands of times. */
+export async function untilEvent(emitter, event, condition, what, ms = 10_000) {
+  if (condition()) return
+  await new Promise((resolve, reject) => {
+    const timer = setTimeout(() => settle(() => reject(new Error(`not within ${ms} ms: ${what}`))), ms)
+    const look = () => { if (condition()) settle(resolve) }
+    const settle = outcome => {
+      clearTimeout(timer)
+      emitter.off(event, look)
+      outcome()
+    }
+    emitter.on(event, look)
+  })
+}

@@ -89,10 +89,8 @@ async fn shutting_down_closes_sessions_keeps_everything_and_ends() {
     let node = Node::builder().start().unwrap();
     let mut visitor = Visitor::join(&node, &name("last"), 1).await;
     visitor.write("words").await;
-    let (late, ()) = tokio::join!(
-        node.shutdown(PATIENCE),
-        visitor.until(|visitor| visitor.closed == Some(CloseCode::Restarting)),
-    );
+    let (late, ()) =
+        tokio::join!(node.shutdown(PATIENCE), visitor.until(|visitor| visitor.closed == Some(CloseCode::Restarting)),);
     assert!(late.is_empty());
     assert!(!node.is_ready());
     let refused = node.document(&name("last")).join(Request::default()).await;

@@ -1,7 +1,7 @@
 //! What fails in one document, or in the store, ends there.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use y_mesh::document::{CloseCode, Stored};

@@ -1,3 +1,9 @@
 //! The core's rules, each held by tests whose names begin with its number.
 
-mod scratch;
+mod awareness;
+mod behind;
+mod durability;
+mod fanout;
+mod session;
+mod standing;
+mod wire;

@@ -1,9 +1,12 @@
 //! What the tests stand on: a real Yjs client without a network, and a world around one document without a clock.
 
+pub mod child;
 pub mod client;
 pub mod content;
+pub mod frames;
 pub mod journal;
 pub mod outbox;
 pub mod presence;
 pub mod random;
+pub mod raw;
 pub mod world;

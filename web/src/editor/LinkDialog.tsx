@@ -35,9 +35,11 @@ export function LinkDialog({ editor, dialog }: Props) {
           {fault}
         </p>
         <div class="dialog-buttons">
-          <button class="button" type="button" onClick={remove}>
-            Remove link
-          </button>
+          {editor.isActive('link') && (
+            <button class="button" type="button" onClick={remove}>
+              Remove link
+            </button>
+          )}
           <button class="button" type="button" onClick={close}>
             Cancel
           </button>
