@@ -106,6 +106,10 @@ pub struct Timing {
     /// At least this long between two questions (SyncStep1) to the same session for what is missing.
     #[serde(with = "seconds")]
     pub ask_interval: Duration,
+    /// At least this long, and again as long for every 50 sessions, between two rounds in which those who stayed are made
+    /// to announce themselves anew for those who came back (A1).
+    #[serde(with = "seconds")]
+    pub recall_interval: Duration,
     /// A session that is behind for so long is closed (F5).
     #[serde(with = "seconds")]
     pub behind_max: Duration,
@@ -149,6 +153,7 @@ impl Default for Timing {
             quiet_max: s(20),
             awareness_expiry: s(30),
             ask_interval: s(1),
+            recall_interval: s(1),
             behind_max: s(120),
             idle_max: s(30),
             load_max: s(30),
@@ -157,7 +162,7 @@ impl Default for Timing {
             silence_max: s(45),
             write_max: s(60),
             head_max: s(5),
-            request_max: s(10),
+            request_max: s(8),
             drain_spread: s(5),
             drain_max: s(25),
         }

@@ -95,6 +95,11 @@ impl Awareness {
         here.or_else(|| self.gone.get(&client).map(|gone| gone.clock)).unwrap_or(0)
     }
 
+    /// The clock of a client that is here and said nothing after `since`.
+    pub fn clock_before(&self, client: ClientId, since: Millis) -> Option<Clock> {
+        self.here.get(&client).filter(|present| present.renewed <= since).map(|present| present.clock)
+    }
+
     fn remove(&mut self, client: ClientId, clock: Clock, now: Millis) {
         self.here.remove(&client);
         self.gone.insert(client, Gone { clock, at: now });

@@ -45,7 +45,8 @@
 //! **Awareness**
 //! - A1 An entry counts if its clock is newer, or equal and it says goodbye. An opening entry with a clock of 1 or more
 //!   (a reconnect) is answered, to that session alone, by a goodbye at that clock, upon which y-protocols raises the
-//!   clock and announces itself at once.
+//!   clock and announces itself at once. The others are made to do the same, at a bounded rate: who comes back has
+//!   forgotten their states but not their clocks, and would not see them until they move.
 //! - A2 A session owns the id of a single-entry awareness frame directly after its opening SyncStep1. Entries relayed
 //!   for sibling tabs don't change hands; a later claim does.
 //! - A3 Awareness is never stored.
@@ -81,6 +82,7 @@ pub use state_vector::StateVector;
 use crate::config::{Config, Limits, Timing};
 use crate::id::{ClientId, Clock, Identity, SessionId};
 use crate::wire::Malformed;
+use crate::wire::merge::merge;
 use crate::wire::sync::{self, Entries, Frame, Frames};
 use awareness::{Awareness, Heard};
 use journal::Journal;
@@ -120,7 +122,17 @@ pub struct Document {
     idle_since: Option<Millis>,
     /// Not later than the first moment at which there's something to do.
     wake: Option<Millis>,
+    recall: Recall,
     ending: Option<CloseCode>,
+}
+
+/// Who comes back doesn't see those who stayed until they announce themselves anew (A1).
+#[derive(Default)]
+struct Recall {
+    /// When the last of those came who wait for that.
+    since: Option<Millis>,
+    /// When they were last made to.
+    last: Option<Millis>,
 }
 
 /// What came between two `TurnEnded`, and waits to go out.
@@ -153,6 +165,7 @@ impl Document {
             last_broadcast: now.monotonic,
             idle_since: Some(now.monotonic),
             wake: None,
+            recall: Recall::default(),
             ending: None,
             config,
         };
@@ -482,6 +495,28 @@ impl Document {
         }
         if clock >= 1 {
             self.send(now, id, awareness::goodbye(client, clock), effects);
+            let joined = self.sessions.get(&id).map_or(now.monotonic, |session| session.joined);
+            self.recall.since = self.recall.since.max(Some(joined));
+        }
+    }
+
+    /// Makes those announce themselves anew whom somebody who came back can't see: now, or as soon as it may be (A1).
+    fn recall(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        let Some(since) = self.recall.since else { return };
+        // Everybody's answer goes to everybody, so the more there are, the rarer.
+        let interval = self.timing().recall_interval * (1 + self.sessions.len() as u32 / 50);
+        if let Some(last) = self.recall.last
+            && now.monotonic.since(last) < interval
+        {
+            return self.wake_at(last + interval);
+        }
+        self.recall = Recall { since: None, last: Some(now.monotonic) };
+        let stayed = self.sessions.iter().filter(|(_, session)| session.joined < since);
+        let own = stayed.filter_map(|(id, session)| Some((*id, session.own()?)));
+        let quiet: Vec<_> =
+            own.filter_map(|(id, client)| Some((id, client, self.awareness.clock_before(client, since)?))).collect();
+        for (id, client, clock) in quiet {
+            self.send(now, id, awareness::goodbye(client, clock), effects);
         }
     }
 
@@ -504,6 +539,7 @@ impl Document {
         if let Some(changes) = self.awareness.changes() {
             self.broadcast(now, Audience::All, changes, effects);
         }
+        self.recall(now, effects);
         if self.journal.wants_compaction(&self.config.limits) {
             let snapshot = self.replica.snapshot();
             let through = self.journal.compacted(snapshot.len());
@@ -524,12 +560,11 @@ impl Document {
 
     fn relay_to(&mut self, now: Now, to: Audience, updates: &[&Bytes], effects: &mut Vec<Effect>) {
         for together in updates.chunks(self.limits().merge_updates_max) {
-            match together {
-                [alone] => self.broadcast(now, to, sync::update(alone), effects),
-                many => match replica::merge(many) {
-                    Some(merged) => self.broadcast(now, to, sync::update(&merged), effects),
-                    None => many.iter().for_each(|one| self.broadcast(now, to, sync::update(one), effects)),
-                },
+            let bytes: Vec<&[u8]> = together.iter().map(|update| &update[..]).collect();
+            let merged = if together.len() > 1 { merge(&bytes, self.limits()) } else { None };
+            match merged {
+                Some(merged) => self.broadcast(now, to, sync::update(&merged), effects),
+                None => bytes.iter().for_each(|one| self.broadcast(now, to, sync::update(one), effects)),
             }
         }
     }
@@ -616,7 +651,7 @@ impl Document {
     fn leave(&mut self, now: Now, id: SessionId) {
         let Some(session) = self.sessions.remove(&id) else { return };
         self.unsettled.remove(&id);
-        if let Opening::Done(Some(client)) = session.opening {
+        if let Some(client) = session.own() {
             self.awareness.leave(client, id, now.monotonic);
         }
         if let Some(expires) = self.awareness.deadline() {

@@ -6,7 +6,6 @@ use std::mem::ManuallyDrop;
 
 use bytes::Bytes;
 use yrs::updates::decoder::Decode;
-use yrs::updates::encoder::Encode;
 use yrs::{Doc, OffsetKind, Options, ReadTxn, Transact, Update, WriteTxn};
 
 use super::journal::Stored;
@@ -274,12 +273,6 @@ impl Replica {
         }
         (result, update.map_or(Applied::Nothing, |update| Applied::Fresh { update, floor }))
     }
-}
-
-/// Merges updates into one that says the same. `None` if yrs can't, which for updates that were applied means a bug.
-pub fn merge(updates: &[&Bytes]) -> Option<Bytes> {
-    let decoded: Result<Vec<_>, _> = updates.iter().map(|update| Update::decode_v1(update)).collect();
-    Some(Update::merge_updates(decoded.ok()?).encode_v1().into())
 }
 
 fn deleted_units(transaction: &WriteTransaction<'_>) -> u64 {

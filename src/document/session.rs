@@ -11,6 +11,8 @@ use crate::id::{ClientId, Identity, Seq};
 pub struct Session {
     /// What kind of party it is.
     pub kind: Kind,
+    /// When it came.
+    pub joined: Millis,
     /// When it was last sent something of its own; what goes to all is noted once for all.
     pub last_sent: Millis,
     /// When it was last asked for what is missing.
@@ -54,6 +56,7 @@ impl Session {
     pub fn new(kind: Kind, now: Millis) -> Self {
         Self {
             kind,
+            joined: now,
             last_sent: now,
             last_asked: None,
             asks: false,
@@ -70,6 +73,14 @@ impl Session {
         match &self.kind {
             Kind::Client { access, .. } => *access == Access::Write,
             Kind::Peer(_) => true,
+        }
+    }
+
+    /// The awareness entry that is its own, if we know of one.
+    pub fn own(&self) -> Option<ClientId> {
+        match self.opening {
+            Opening::Done(own) => own,
+            Opening::Silent | Opening::Asked => None,
         }
     }
 

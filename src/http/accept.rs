@@ -26,6 +26,7 @@ use warp::reply::Response;
 
 use super::connections::{Connection, Connections, Full};
 use super::door::Shared;
+use super::head::wants_socket;
 use super::problem::Problem;
 use super::{drain, pages};
 use crate::config::{Config, Limits};
@@ -130,7 +131,7 @@ impl Server {
                 // Small messages leave at once. Where that can't be set, they leave a little later.
                 let _ = stream.set_nodelay(true);
                 let server = self.clone();
-                tokio::spawn(async move { connection.while_open(server.converse(stream, &connection)).await });
+                tokio::spawn(async move { connection.while_open(pin!(server.converse(stream, &connection))).await });
             }
             Err(full) => self.turn_away(stream, full),
         }
@@ -197,7 +198,7 @@ impl Deadline {
     /// take its own time for. The first has only what is left of its time: its head is part of that.
     fn restart(&self, request: &Request<Incoming>, config: &Config) -> Option<Duration> {
         let timing = &config.timing;
-        let is_upgrade = request.headers().contains_key(header::UPGRADE);
+        let is_upgrade = wants_socket(request.headers());
         let was_first = std::mem::take(&mut *self.is_first.lock().unwrap_or_else(PoisonError::into_inner));
         let mut at = self.at.lock().unwrap_or_else(PoisonError::into_inner);
         if is_upgrade {

@@ -145,9 +145,7 @@ mod tests {
     use super::*;
 
     fn connections(max: usize, per_address_max: usize) -> Arc<Connections> {
-        let mut limits = Limits::default();
-        limits.connections_max = max;
-        limits.connections_per_address_max = per_address_max;
+        let limits = Limits { connections_max: max, connections_per_address_max: per_address_max, ..Limits::default() };
         Arc::new(Connections::new(&limits, CancellationToken::new()))
     }
 

@@ -3,8 +3,10 @@
 //! Reading and writing go on beside each other and wait for each other in no case: who doesn't read is still heard, and
 //! whose messages have to wait is still told everything.
 
+use std::future::pending;
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, ErrorKind};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +18,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_util::sync::CancellationToken;
 
 use super::connections::Connection;
 use super::frame::{Farewell, Frame};
@@ -53,9 +56,12 @@ impl Visit {
 
     /// Serves the socket until one side ends it.
     pub async fn run(self, upgraded: Upgraded) {
+        let stop = self.connection.as_ref().map(|connection| &connection.stop);
+        // Pinned here, so that it's passed on by reference: this is what an idle connection consists of.
+        let visit = pin!(self.visitor.visit(upgraded, stop));
         match &self.connection {
-            Some(connection) => connection.while_open(self.visitor.visit(upgraded, connection.stop.cancelled())).await,
-            None => self.visitor.visit(upgraded, std::future::pending()).await,
+            Some(connection) => connection.while_open(visit).await,
+            None => visit.await,
         }
     }
 }
@@ -80,11 +86,11 @@ enum End {
 }
 
 impl Visitor {
-    async fn visit(&self, upgraded: Upgraded, stop: impl Future<Output = ()>) {
+    async fn visit(&self, upgraded: Upgraded, stop: Option<&CancellationToken>) {
         let mut socket = Socket::new(upgraded, &self.node).await;
         let end = tokio::select! {
             end = self.attend(&mut socket) => end,
-            () = stop => closing(self.node.metrics(), CloseCode::Restarting, End::Close),
+            () = stopped(stop) => closing(self.node.metrics(), CloseCode::Restarting, End::Close),
         };
         tracing::debug!(document = %self.name, ?end, "a WebSocket ends");
         socket.part(end).await;
@@ -155,7 +161,7 @@ impl Socket {
     }
 
     /// Says goodbye, in bounded time.
-    async fn part(mut self, end: End) {
+    async fn part(&mut self, end: End) {
         // Who is too slow even for this is simply gone; there's nobody to tell.
         let _ = timeout(FAREWELL_MAX, async {
             match end {
@@ -180,6 +186,13 @@ impl Socket {
     async fn say(&mut self, frame: Frame) -> io::Result<()> {
         self.writer.push(frame);
         self.writer.flush().await
+    }
+}
+
+async fn stopped(stop: Option<&CancellationToken>) {
+    match stop {
+        Some(stop) => stop.cancelled().await,
+        None => pending().await,
     }
 }
 

@@ -1,9 +1,10 @@
 //! Bytes and messages: pure, total, and no allocation that a peer's length field decides.
 //!
 //! [`lib0`] reads and writes the primitives, [`sync`] the frames of y-protocols that the document core speaks,
-//! [`vet`] walks an update without building it.
+//! [`vet`] walks an update without building it, [`merge`](mod@merge) puts updates together.
 
 pub mod lib0;
+pub mod merge;
 pub mod sync;
 pub mod vet;
 

@@ -9,9 +9,11 @@
 //!   a parent: varUint 1 and a root's name, or 0 and an id, then with 0x20 the key in it. Then the content;
 //! - the delete set: varUint clients; each varUint client, varUint ranges, then clock and length of each.
 //!
-//! Nothing recurses, and memory grows with the number of clients and holes, never with a declared count.
+//! Nothing recurses, and memory grows with the number of clients and holes, never with a declared count. The walk tells
+//! what it meets to a [`Visit`], which keeps what it needs.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use super::Malformed;
 use super::lib0::Reader;
@@ -63,11 +65,55 @@ pub enum Refusal {
     },
 }
 
-/// Walks `update` from its first byte to its last.
+/// Told what the walk meets, in the order of the bytes.
+pub trait Visit {
+    /// A client's structs begin here.
+    fn section(&mut self, _section: &Section) {}
+
+    /// A run of a client's structs without a hole.
+    ///
+    /// # Errors
+    /// Why there may not be one more.
+    fn span(&mut self, _span: Span) -> Result<(), &'static str> {
+        Ok(())
+    }
+
+    /// All clocks of `client` below `end` must be there or come along.
+    fn need(&mut self, _client: ClientId, _end: Clock) {}
+
+    /// Units that are deleted.
+    fn delete(&mut self, _span: Span) {}
+}
+
+/// All structs of one client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Section {
+    /// The first clock and one more than the last.
+    pub span: Span,
+    /// How many structs.
+    pub structs: u64,
+    /// Where the structs' bytes are.
+    pub bytes: Range<usize>,
+}
+
+/// Walks `update` from its first byte to its last; tells what it brings and needs.
+///
+/// # Errors
+/// If it isn't an update, or not one that can be held safely.
 pub fn outline(update: &[u8], limits: &Limits) -> Result<Outline, Refusal> {
+    let mut outline = Outline::default();
+    walk(update, limits, &mut outline)?;
+    Ok(outline)
+}
+
+/// Walks `update` from its first byte to its last.
+///
+/// # Errors
+/// Like [`outline`]; what was visited before is of no use then.
+pub fn walk(update: &[u8], limits: &Limits, visit: &mut impl Visit) -> Result<(), Refusal> {
     let mut walk = Walk {
         reader: Reader::new(update),
-        outline: Outline::default(),
+        visit,
         structs_left: limits.update_structs_max,
         depth_max: limits.value_depth_max.min(DEPTH_END),
     };
@@ -76,17 +122,37 @@ pub fn outline(update: &[u8], limits: &Limits) -> Result<Outline, Refusal> {
     if !walk.reader.is_empty() {
         return Err(walk.reader.fail("bytes follow the delete set").into());
     }
-    Ok(walk.outline)
+    Ok(())
 }
 
-struct Walk<'a> {
+impl Visit for Outline {
+    fn span(&mut self, span: Span) -> Result<(), &'static str> {
+        if self.spans.len() >= SPANS_MAX {
+            return Err("too many holes in one update");
+        }
+        self.spans.push(span);
+        Ok(())
+    }
+
+    fn need(&mut self, client: ClientId, end: Clock) {
+        let need = self.needs.entry(client).or_default();
+        *need = (*need).max(end);
+    }
+
+    fn delete(&mut self, span: Span) {
+        self.need(span.client, span.end);
+        self.deleted += u64::from(span.end - span.start);
+    }
+}
+
+struct Walk<'a, V> {
     reader: Reader<'a>,
-    outline: Outline,
+    visit: &'a mut V,
     structs_left: u64,
     depth_max: usize,
 }
 
-impl Walk<'_> {
+impl<V: Visit> Walk<'_, V> {
     fn refuse<T>(&self, what: &'static str) -> Result<T, Refusal> {
         Err(Refusal::Refused { what, at: self.reader.position() })
     }
@@ -110,7 +176,7 @@ impl Walk<'_> {
             return self.refuse("too many structs in one update");
         }
         self.structs_left -= structs;
-        let mut start = clock;
+        let (first, mut start, from) = (clock, clock, self.reader.position());
         for _ in 0..structs {
             let (length, is_skip) = self.one_struct()?;
             if length == 0 {
@@ -124,7 +190,12 @@ impl Walk<'_> {
                 start = clock;
             }
         }
-        self.span(client, start, clock)
+        self.span(client, start, clock)?;
+        if first < clock {
+            let bytes = from..self.reader.position();
+            self.visit.section(&Section { span: span(client, first, clock), structs, bytes });
+        }
+        Ok(())
     }
 
     fn advance(&self, clock: u64, length: u64) -> Result<u64, Refusal> {
@@ -135,11 +206,10 @@ impl Walk<'_> {
     }
 
     fn span(&mut self, client: ClientId, start: u64, end: u64) -> Result<(), Refusal> {
-        if start < end {
-            if self.outline.spans.len() >= SPANS_MAX {
-                return self.refuse("too many holes in one update");
-            }
-            self.outline.spans.push(Span { client, start: start as Clock, end: end as Clock });
+        if start < end
+            && let Err(what) = self.visit.span(span(client, start, end))
+        {
+            return self.refuse(what);
         }
         Ok(())
     }
@@ -183,13 +253,8 @@ impl Walk<'_> {
         let client = self.client()?;
         let clock = self.reader.var_uint()?;
         let end = self.advance(clock, 1)?;
-        self.needs_up_to(client, end);
+        self.visit.need(client, end as Clock);
         Ok(())
-    }
-
-    fn needs_up_to(&mut self, client: ClientId, end: u64) {
-        let need = self.outline.needs.entry(client).or_default();
-        *need = (*need).max(end as Clock);
     }
 
     fn client(&mut self) -> Result<ClientId, Refusal> {
@@ -313,24 +378,28 @@ impl Walk<'_> {
                 let clock = self.reader.var_uint()?;
                 let length = self.reader.var_uint()?;
                 let end = self.advance(clock, length)?;
-                self.needs_up_to(client, end);
-                self.outline.deleted += length;
+                self.visit.delete(span(client, clock, end));
             }
         }
         Ok(())
     }
 }
 
+/// Both clocks were checked to be below 2^31.
+fn span(client: ClientId, start: u64, end: u64) -> Span {
+    Span { client, start: start as Clock, end: end as Clock }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn walk(update: &[u8]) -> Result<Outline, Refusal> {
+    fn outlined(update: &[u8]) -> Result<Outline, Refusal> {
         outline(update, &Limits::default())
     }
 
     fn refused(update: &[u8]) -> &'static str {
-        match walk(update) {
+        match outlined(update) {
             Err(Refusal::Refused { what, .. }) => what,
             other => panic!("not refused: {other:?}"),
         }
@@ -341,26 +410,26 @@ mod tests {
 
     #[test]
     fn an_empty_update_brings_nothing() {
-        assert_eq!(walk(&[0, 0]), Ok(Outline::default()));
+        assert_eq!(outlined(&[0, 0]), Ok(Outline::default()));
     }
 
     #[test]
     fn an_insert_brings_its_clocks() {
         let update = [&INSERT[..], &[0]].concat();
         let span = Span { client: ClientId(1), start: 0, end: 2 };
-        assert_eq!(walk(&update).unwrap().spans, [span]);
+        assert_eq!(outlined(&update).unwrap().spans, [span]);
     }
 
     #[test]
     fn text_counts_in_utf_16() {
         let update = [&[1, 1, 1, 0, 4, 1, 1, b't', 4], "😀".as_bytes(), &[0]].concat();
-        assert_eq!(walk(&update).unwrap().spans[0].end, 2);
+        assert_eq!(outlined(&update).unwrap().spans[0].end, 2);
     }
 
     #[test]
     fn origins_and_deletes_are_what_an_update_stands_on() {
         let update = [1, 1, 1, 5, 0x84, 2, 7, 1, b'x', 1, 3, 1, 4, 2];
-        let outline = walk(&update).unwrap();
+        let outline = outlined(&update).unwrap();
         assert_eq!(outline.needs, BTreeMap::from([(ClientId(2), 8), (ClientId(3), 6)]));
         assert_eq!(outline.deleted, 2);
     }
@@ -368,7 +437,7 @@ mod tests {
     #[test]
     fn a_skip_is_a_hole() {
         let update = [1, 3, 1, 0, 0, 2, 10, 3, 0, 1, 0];
-        let spans = walk(&update).unwrap().spans;
+        let spans = outlined(&update).unwrap().spans;
         assert_eq!(spans.iter().map(|s| (s.start, s.end)).collect::<Vec<_>>(), [(0, 2), (5, 6)]);
     }
 
@@ -398,18 +467,18 @@ mod tests {
 
     #[test]
     fn w5_a_count_that_promises_more_than_there_is_is_malformed() {
-        assert!(matches!(walk(&[0xff, 0xff, 0xff, 0x7a]), Err(Refusal::Malformed(_))));
+        assert!(matches!(outlined(&[0xff, 0xff, 0xff, 0x7a]), Err(Refusal::Malformed(_))));
     }
 
     #[test]
     fn w4_every_truncation_and_every_changed_byte_ends_without_a_panic() {
         let update = [&INSERT[..], &[1, 1, 1, 0, 1]].concat();
         for at in 0..update.len() {
-            assert!(walk(&update[..at]).is_err(), "cut at {at}");
+            assert!(outlined(&update[..at]).is_err(), "cut at {at}");
             for byte in 0..=255 {
                 let mut changed = update.clone();
                 changed[at] = byte;
-                let _ = walk(&changed);
+                let _ = outlined(&changed);
             }
         }
     }

@@ -101,6 +101,7 @@ test('a caret is back at once after a reconnect', async t => {
     proxy.heal()
     await seen(b, a, AT_ONCE_MS)
     assert.deepEqual(b.sees(a), caret('Ada'))
+    await seen(a, b, AT_ONCE_MS)
   }
 })
 

@@ -44,7 +44,7 @@ export function prepare({ tokens = [] } = {}) {
     })
 }
 
-function launch() {
+export function launch() {
   return chromium.launch({
     executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
     args: [

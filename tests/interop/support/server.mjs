@@ -17,7 +17,7 @@ export class Server {
   #directory = mkdtempSync(path.join(tmpdir(), 'y-mesh-interop-'))
   #process = null
   #output = ''
-  #onExit = () => this.#process?.kill('SIGKILL')
+  #onExit = () => this.discard()
 
   constructor({ args = [], port = 0 } = {}) {
     this.#args = args
@@ -60,10 +60,11 @@ export class Server {
     return bySignal ?? code
   }
 
-  /** For the end of a test: a server that had died meanwhile is a failure. */
+  /** For the end of a test: a server that had died meanwhile is a failure, and so is a panic that it survived. */
   async stop() {
     try {
       if (this.#process) await this.end('SIGTERM')
+      if (this.#output.includes('panicked at')) throw new Error(this.#output)
     } finally {
       this.discard()
     }

@@ -231,26 +231,20 @@ pub async fn close_code(socket: &mut WebSocketStream<TcpStream>) -> u16 {
 /// The binary messages that come before the close frame, and its code.
 pub async fn goodbye(socket: &mut WebSocketStream<TcpStream>) -> (Vec<Vec<u8>>, u16) {
     let mut messages = Vec::new();
-    soon("a close frame", async {
-        loop {
-            match socket.next().await.expect("a close frame before the end").expect("a close frame, no error") {
-                Message::Close(said) => return said.expect("a close code").code.into(),
+    let mut code = None;
+    // Reading on after the close frame lets the answer to it out.
+    let reading = async {
+        while let Some(Ok(message)) = socket.next().await {
+            match message {
+                Message::Close(said) => code = Some(said.expect("a close code").code.into()),
                 Message::Binary(message) => messages.push(message.to_vec()),
                 _ => {}
             }
         }
-    })
-    .await
-    .pipe(|code| (messages, code))
+    };
+    soon("the end", reading).await;
+    (messages, code.expect("a close frame before the end"))
 }
-
-trait Pipe: Sized {
-    fn pipe<T>(self, to: impl FnOnce(Self) -> T) -> T {
-        to(self)
-    }
-}
-
-impl Pipe for u16 {}
 
 /// A Yjs client on a WebSocket.
 pub struct Visitor {

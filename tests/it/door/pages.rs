@@ -7,7 +7,7 @@ use tokio::net::TcpListener;
 use warp::Filter;
 use y_mesh::Node;
 
-use super::{Server, Visitor, ask, connect};
+use super::{Server, Visitor, ask, close_code, connect};
 use crate::support::client::Client;
 
 async fn get(server: &Server, path: &str, headers: &str) -> super::Answer {
@@ -121,12 +121,17 @@ async fn the_routes_can_be_mounted_in_any_warp_server() {
         "POST /docs/api/documents HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\n";
     let created = ask(address, &format!("{head}content-length: {}\r\n\r\n{body}", body.len())).await;
     assert_eq!((created.status, created.header("location")), (201, "/docs/d/a%20b"));
-    for path in ["/docs/ws/notes", "/docs/notes"] {
+    let visit = async |path: &str, id| {
         let stream = tokio::net::TcpStream::connect(address).await.unwrap();
         let (socket, _) = connect(stream, &format!("ws://{address}{path}"), &[]).await.unwrap();
-        let mut visitor = Visitor::new(socket, Client::new(1)).await;
+        let mut visitor = Visitor::new(socket, Client::new(id)).await;
         visitor.synced().await;
-        assert_eq!(node.documents(None, 10).await.unwrap().len(), 1);
-    }
-    assert_eq!(node.metrics().sessions.get(), 1);
+        visitor
+    };
+    visit("/docs/ws/notes", 1).await.write("mounted").await;
+    visit("/docs/notes", 2).await.reads("mounted").await;
+    // The node ends its sessions itself when somebody else's server carries them.
+    let mut last = visit("/docs/ws/notes", 3).await;
+    node.shutdown(super::PATIENCE).await;
+    assert_eq!(close_code(&mut last.socket).await, 1012);
 }

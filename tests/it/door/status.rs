@@ -1,6 +1,9 @@
 //! For whoever looks after the server.
 
-use super::Server;
+use futures_util::SinkExt;
+use tokio_tungstenite::tungstenite::Message;
+
+use super::{Server, close_code, until};
 
 #[tokio::test]
 async fn health_and_readiness_are_told() {
@@ -26,6 +29,13 @@ async fn metrics_have_their_families_and_count() {
     ada.write("counted").await;
     ada.until("its echo", |ada| !ada.client.updates.is_empty()).await;
     server.handshake("/ws/notes", &[("origin", "https://example.org")]).await;
+    let mut texter = server.connect("/ws/notes").await;
+    texter.send(Message::Text("hello".into())).await.unwrap();
+    close_code(&mut texter).await;
+    until("one to be left", || {
+        server.node.metrics().sessions.get() == 1 && server.node.metrics().connections.get() == 1
+    })
+    .await;
     let answer = server.get("/metrics").await;
     assert_eq!(answer.header("content-type"), "application/openmetrics-text; version=1.0.0; charset=utf-8");
     let text = answer.text();
@@ -50,6 +60,7 @@ async fn metrics_have_their_families_and_count() {
     assert!(text.ends_with("# EOF\n"));
     assert!(text.contains("\nymesh_connections 1\n") && text.contains("\nymesh_sessions 1\n"), "{text}");
     assert!(text.contains("ymesh_refusals_total{reason=\"origin\"} 1\n"));
+    assert!(text.contains("ymesh_sessions_closed_total{code=\"1003\"} 1\n"));
     let count = |name: &str| {
         let line = text.lines().find_map(|line| line.strip_prefix(name)).expect(name);
         line.trim().parse::<u64>().unwrap()

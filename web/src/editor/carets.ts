@@ -1,4 +1,4 @@
-// Other people's carets and selections. They take no room in the text; a name shows while its caret moves.
+// Other people's carets and selections. They take no space in the text; a name shows while its caret moves.
 import type { DecorationAttrs } from '@tiptap/pm/view'
 import type { Awareness } from 'y-protocols/awareness'
 import { readUser } from '../session/people.ts'
