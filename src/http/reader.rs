@@ -1,14 +1,14 @@
 //! The way in of one WebSocket: from bytes to messages, and how long silence may last.
 
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::io::{self, ErrorKind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use futures_util::Stream;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+use futures_util::StreamExt;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, BufReader, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
@@ -16,28 +16,43 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::life::Life;
 
-/// Bytes that are read at once. It's what an idle connection costs.
-const BUFFER_BYTES: usize = 4 << 10;
+/// Bytes that are read from the socket at once. It's most of what an idle connection costs.
+const READ_BYTES: usize = 4 << 10;
+/// Bytes that tungstenite takes of these at once. It keeps what it has read in one piece of memory with the message
+/// before, so this is how much may follow a large message before that one's memory is let go.
+const CHUNK_BYTES: usize = 32;
+/// The longest head of a frame.
+const HEAD_BYTES_MAX: usize = 14;
+/// The head of a masked frame has at least so many.
+const HEAD_BYTES_MIN: usize = 6;
+/// Messages up to this are copied out of tungstenite's memory, which then serves the next one.
+const SMALL_BYTES: usize = 512;
 
 /// Reads messages. tungstenite takes the frames apart; what it would write of itself goes nowhere, for all that is
 /// written is written by the other half.
 pub(super) struct Reader<R> {
-    frames: WebSocketStream<Listening<R>>,
-    /// A large message that was just given away. As long as we hold it too, tungstenite can't take its memory back as
-    /// a read buffer, and keep it for as long as the connection lives.
-    held: Option<Bytes>,
+    frames: WebSocketStream<BufReader<Listening<R>>>,
+    held: Option<Held>,
+}
+
+/// A large message that was given away. As long as we hold it too, tungstenite can't use its memory for what it reads
+/// next, and keep it for as long as the connection lives: when it has no room left there, it takes new memory.
+struct Held {
+    _message: Bytes,
+    /// After so many bytes there's surely no room left.
+    left: usize,
 }
 
 impl<R: AsyncRead + Unpin> Reader<R> {
     pub async fn new(from: R, message_bytes_max: usize, life: Arc<Life>) -> Self {
         let config = WebSocketConfig::default()
-            .read_buffer_size(BUFFER_BYTES)
+            .read_buffer_size(CHUNK_BYTES)
             .write_buffer_size(0)
             .max_message_size(Some(message_bytes_max))
             .max_frame_size(Some(message_bytes_max));
         let listening = Listening { from, alarm: Box::pin(sleep_until(life.ends())), life };
-        let frames = WebSocketStream::from_raw_socket(listening, Role::Server, Some(config)).await;
-        Self { frames, held: None }
+        let buffered = BufReader::with_capacity(READ_BYTES, listening);
+        Self { frames: WebSocketStream::from_raw_socket(buffered, Role::Server, Some(config)).await, held: None }
     }
 
     /// The next message.
@@ -46,25 +61,28 @@ impl<R: AsyncRead + Unpin> Reader<R> {
     /// If the bytes aren't frames, a message is too large, or the connection is gone; as I/O error of kind `TimedOut` if
     /// nothing was heard for too long. Nothing can be read after an error.
     pub async fn next(&mut self) -> Result<Message, Error> {
-        let mut held = self.held.take();
-        let next = poll_fn(|cx| {
-            let polled = Pin::new(&mut self.frames).poll_next(cx);
-            held = None;
-            polled
-        });
-        match next.await.unwrap_or(Err(Error::ConnectionClosed))? {
+        let message = self.frames.next().await.unwrap_or(Err(Error::ConnectionClosed))?;
+        self.let_go(HEAD_BYTES_MIN + message.len());
+        match message {
             Message::Binary(message) => Ok(Message::Binary(self.own(message))),
             other => Ok(other),
         }
     }
 
-    /// A message apart from the read buffer: what is kept of a small one must not keep all of that.
+    /// A message in memory of its own.
     fn own(&mut self, message: Bytes) -> Bytes {
-        if message.len() <= BUFFER_BYTES {
+        if message.len() <= SMALL_BYTES {
             return Bytes::copy_from_slice(&message);
         }
-        self.held = Some(message.clone());
+        self.held = Some(Held { _message: message.clone(), left: CHUNK_BYTES + HEAD_BYTES_MAX });
         message
+    }
+
+    fn let_go(&mut self, read: usize) {
+        self.held.take_if(|held| {
+            held.left = held.left.saturating_sub(read);
+            held.left == 0
+        });
     }
 
     /// Reads until the peer says goodbye or is gone.
@@ -78,7 +96,7 @@ impl<R: AsyncRead + Unpin> Reader<R> {
 
     /// Reads and forgets whatever comes, be it frames or not, until the peer is gone.
     pub async fn discard(&mut self) {
-        let mut nowhere = vec![0; BUFFER_BYTES];
+        let mut nowhere = vec![0; READ_BYTES];
         while let Ok(1..) = self.frames.get_mut().read(&mut nowhere).await {}
     }
 }
@@ -127,5 +145,81 @@ impl<R: Unpin> AsyncWrite for Listening<R> {
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
+
+    use super::*;
+
+    async fn pair(silence_max: Duration) -> (DuplexStream, Reader<DuplexStream>) {
+        let (near, far) = duplex(64 << 10);
+        (near, Reader::new(far, 16 << 20, Arc::new(Life::new(silence_max))).await)
+    }
+
+    /// A binary frame, masked with zeros.
+    fn frame(length: usize) -> Vec<u8> {
+        let mut bytes = match length {
+            0..126 => vec![0x82, 0x80 | length as u8],
+            126..0x1_0000 => [&[0x82, 0xfe], &(length as u16).to_be_bytes()[..]].concat(),
+            _ => [&[0x82, 0xff], &(length as u64).to_be_bytes()[..]].concat(),
+        };
+        bytes.extend([0; 4]);
+        bytes.resize(bytes.len() + length, 7);
+        bytes
+    }
+
+    async fn read(reader: &mut Reader<DuplexStream>) -> Bytes {
+        reader.next().await.unwrap().into_data()
+    }
+
+    #[tokio::test]
+    async fn messages_of_all_sizes_arrive_whole() {
+        let lengths = [3, 100, 5_000, 1, 600, 70_000, 90, 0, 1 << 20, 200, SMALL_BYTES, SMALL_BYTES + 1];
+        let (mut near, mut reader) = pair(Duration::from_secs(60)).await;
+        let sent: Vec<u8> = lengths.into_iter().flat_map(frame).collect();
+        let sending = async { near.write_all(&sent).await.unwrap() };
+        let reading = async {
+            for length in lengths {
+                assert_eq!(read(&mut reader).await, vec![7; length]);
+            }
+        };
+        tokio::join!(sending, reading);
+    }
+
+    #[tokio::test]
+    async fn the_memory_of_a_large_message_is_not_kept() {
+        let (mut near, mut reader) = pair(Duration::from_secs(60)).await;
+        let sent: Vec<u8> = [1 << 20, 40, 600].into_iter().flat_map(frame).collect();
+        let sending = async { near.write_all(&sent).await.unwrap() };
+        let reading = async {
+            let large = read(&mut reader).await.as_ptr_range();
+            read(&mut reader).await;
+            let next = read(&mut reader).await;
+            assert!(!large.contains(&next.as_ptr()), "what comes next is read into the memory of the large one");
+            assert!(reader.held.is_none_or(|held| held._message == next));
+        };
+        tokio::join!(sending, reading);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn silence_ends_it_and_any_byte_puts_that_off() {
+        let (mut near, mut reader) = pair(Duration::from_secs(45)).await;
+        let start = Instant::now();
+        let talking = async {
+            for byte in frame(4) {
+                tokio::time::sleep(Duration::from_secs(40)).await;
+                near.write_u8(byte).await.unwrap();
+            }
+        };
+        tokio::join!(talking, async { assert_eq!(read(&mut reader).await.len(), 4) });
+        let talked = start.elapsed();
+        assert!(talked >= Duration::from_secs(400));
+        let Err(Error::Io(error)) = reader.next().await else { panic!("silence is an error") };
+        assert_eq!((error.kind(), (start.elapsed() - talked).as_secs()), (ErrorKind::TimedOut, 45));
     }
 }

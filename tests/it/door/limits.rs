@@ -144,7 +144,6 @@ async fn there_are_as_many_connections_as_may_be() {
     let server = Server::configured(|config| config.limits.connections_max = 2).await;
     let first = server.visit("/ws/notes", 1).await;
     let _second = server.tcp().await;
-    until("two to be there", || server.refusals("connections") == 0).await;
     let answer = server.get("/healthz").await;
     assert_eq!((answer.status, answer.header("retry-after")), (503, "5"));
     assert!(server.refusals("connections") >= 1);

@@ -305,6 +305,11 @@ impl Visitor {
         self.until("an answer", |visitor| visitor.client.answers > 0).await;
     }
 
+    /// Until so many of its frames are durable.
+    pub async fn saved(&mut self, frames: u64) {
+        self.until("acknowledgements", |visitor| visitor.settled == Some((frames, 0))).await;
+    }
+
     pub async fn reads(&mut self, text: &str) {
         self.until(text, |visitor| visitor.client.text() == text).await;
     }

@@ -5,8 +5,9 @@ use super::Server;
 #[tokio::test]
 async fn a_name_may_be_written_in_several_ways() {
     let server = Server::start().await;
-    let mut first = server.visit("/ws/a/b%20c/%C3%BC%3F", 1).await;
+    let mut first = server.visit("/ws/a/b%20c/%C3%BC%3F?acks=1", 1).await;
     first.write("here").await;
+    first.saved(2).await;
     for path in
         ["/a/b%20c/%c3%bc%3f", "/ws/a%2Fb%20c%2F%C3%BC%3F", "/a%2Fb%20c/%C3%BC%3F?v=2", "/ws/a/b%20c/%C3%BC%3F?"]
     {

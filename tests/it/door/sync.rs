@@ -62,7 +62,7 @@ async fn d7_acknowledgements_go_to_who_asked_alone() {
         declined.write(letter).await;
     }
     asked.write("d").await;
-    asked.until("two acknowledged frames", |asked| asked.settled == Some((2, 0))).await;
+    asked.saved(2).await;
     // What is asked now is answered after all of it.
     for other in [&mut unasked, &mut declined] {
         let question = sync::sync_step_1(&[0]);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use y_mesh::document::{CloseCode, Document, Effect, Event, OpenError, Reason, Record, Stored};
+use y_mesh::document::{Audience, CloseCode, Document, Effect, Event, OpenError, Reason, Record, Stored};
 use y_mesh::wire::sync;
 use y_mesh::{ClientId, Config, Identity, Seq};
 
@@ -24,13 +24,16 @@ fn d1_append_precedes_send_of_the_same_update() {
     // Whoever asks in the middle of a turn is answered out of what is appended already.
     world.say(other, [sync::sync_step_1(&[0])]);
     world.turn();
-    let position = |wanted: fn(&Effect) -> bool| world.effects.iter().position(wanted).expect("it happens");
-    let append = position(|effect| matches!(effect, Effect::Append { seq: Seq(2), .. }));
-    let answer =
-        position(|effect| matches!(effect, Effect::Send { message, .. } if message.starts_with(&[0, 1, 0x0c])));
-    let relay = position(|effect| matches!(effect, Effect::Send { message, .. } if message.starts_with(&[0, 2])));
-    assert!(append < relay, "{append} {relay}");
-    assert!(append < answer, "{append} {answer}");
+    let position = |wanted: &dyn Fn(&Effect) -> bool| world.effects.iter().position(wanted).expect("it happens");
+    let append = position(&|effect| matches!(effect, Effect::Append { seq: Seq(2), .. }));
+    let answer = position(&|effect| tells(effect, Audience::One(other)));
+    let relay = position(&|effect| tells(effect, Audience::All));
+    assert!(append < answer && answer < relay, "{append} {answer} {relay}");
+}
+
+/// Whether an effect tells these that Ada's first letter is deleted.
+fn tells(effect: &Effect, whom: Audience) -> bool {
+    matches!(effect, Effect::Send { to, message } if *to == whom && message.ends_with(&[1, 1, 1, 0, 1]))
 }
 
 #[test]

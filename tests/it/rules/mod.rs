@@ -4,6 +4,7 @@ mod awareness;
 mod behind;
 mod durability;
 mod fanout;
+mod random;
 mod session;
 mod standing;
 mod wire;

@@ -240,11 +240,13 @@ fn s6_who_may_only_read_again_is_told_so_again() {
     world.open(session, &mut ada);
     for access in [Access::Read, Access::Write, Access::Read] {
         world.event(Event::Reauthorized { session, access: Some(access) });
-        world.say(session, ada.write("x"));
+        world.settle(&mut [(session, &mut ada)]);
+        world.say(session, [ada.write("x"), ada.write("y")].concat());
         world.settle(&mut [(session, &mut ada)]);
     }
     assert_eq!(ada.denied.len(), 2);
-    assert!(matches!(world.refusals()[..], [Reason::ReadOnly, Reason::ReadOnly]));
+    assert_eq!(world.refusals(), [&Reason::ReadOnly; 4]);
+    assert_eq!(world.text(), "xyxy");
 }
 
 #[test]

@@ -36,6 +36,8 @@ impl Client {
     pub fn new(id: u64) -> Self {
         let mut options = Options::with_client_id(ClientID::new(id));
         options.offset_kind = OffsetKind::Utf16;
+        // Yjs sends what it tidies as an edit of its own; this client makes none of which it wasn't told.
+        options.cleanup_formatting = false;
         Self {
             id: ClientId(id),
             doc: Doc::with_options(options),
@@ -141,7 +143,9 @@ impl Client {
     }
 
     pub fn set(&mut self, key: &str, value: &str) -> Vec<Bytes> {
-        self.edit(|txn| drop(txn.get_or_insert_map(MAP).insert(txn, key, value)))
+        self.edit(|txn| {
+            txn.get_or_insert_map(MAP).insert(txn, key, value);
+        })
     }
 
     /// Makes a random edit of a random kind.

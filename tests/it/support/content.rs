@@ -37,8 +37,8 @@ fn of<T: ReadTxn>(txn: &T) -> Content {
     let whole = Update::decode_v1(&txn.encode_diff_v1(&StateVector::default())).expect("a replica encodes updates");
     Content {
         text: formatted(txn),
-        map: txn.get_map(MAP).map(|map| canonical(&map.to_json(txn))).unwrap_or_default(),
-        list: txn.get_array(LIST).map(|list| canonical(&list.to_json(txn))).unwrap_or_default(),
+        map: txn.get_map(MAP).map_or("{}".to_owned(), |map| canonical(&map.to_json(txn))),
+        list: txn.get_array(LIST).map_or("[]".to_owned(), |list| canonical(&list.to_json(txn))),
         xml: txn.get_xml_fragment(XML).map(|xml| xml.get_string(txn)).unwrap_or_default(),
         state: txn.state_vector(),
         deleted: whole.delete_set().clone(),

@@ -42,7 +42,7 @@ pub fn text(root: &str, text: &str) -> Vec<u8> {
 
 /// Text right of something.
 pub fn text_after(origin: Id, text: &str) -> Vec<u8> {
-    string(numbers([0x84, origin.0, origin.1]), text)
+    string([vec![0x84], numbers([origin.0, origin.1])].concat(), text)
 }
 
 /// Text left of something.
@@ -68,6 +68,11 @@ pub fn array_in(parent: Id) -> Vec<u8> {
 /// Values in a root: what follows is `count` values of lib0's `any`.
 pub fn values(root: &str, count: u64, any: &[u8]) -> Vec<u8> {
     [numbers([8, 1]), named(root), numbers([count]), any.to_vec()].concat()
+}
+
+/// An embed at the start of a root, in what should be JSON.
+pub fn embed(root: &str, json: &str) -> Vec<u8> {
+    string([numbers([5, 1]), named(root)].concat(), json)
 }
 
 pub fn gc(length: u64) -> Vec<u8> {

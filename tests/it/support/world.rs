@@ -22,6 +22,9 @@ use super::outbox::Outbox;
 /// The client id that worlds give the server's own edits.
 pub const SERVER: ClientId = ClientId(900_000);
 
+/// So many rounds of messages and answers settle everything that can be settled.
+const ROUNDS_MAX: usize = 100;
+
 pub struct World {
     pub document: Document,
     pub journal: Journal,
@@ -112,7 +115,7 @@ impl World {
 
     /// Lets the clients take what is for them, and the document their answers, until nobody has anything to say.
     pub fn settle(&mut self, clients: &mut [(SessionId, &mut Client)]) {
-        loop {
+        for _ in 0..ROUNDS_MAX {
             self.turn();
             let mut was_quiet = true;
             for (session, client) in clients.iter_mut() {
@@ -122,16 +125,17 @@ impl World {
                 return;
             }
         }
+        panic!("they never stop talking: {:?}", self.effects.iter().rev().take(8).collect::<Vec<_>>());
     }
 
     /// One client takes all that is for it and answers. Gives whether there was anything.
     pub fn exchange(&mut self, session: SessionId, client: &mut Client) -> bool {
-        let mut had_any = false;
-        while let Some(message) = self.pop(session) {
-            had_any = true;
-            self.say(session, client.take(&message));
+        let messages = self.pop_all(session);
+        for message in &messages {
+            let answers = client.take(message);
+            self.say(session, answers);
         }
-        self.drained(session) || had_any
+        self.drained(session) || !messages.is_empty()
     }
 
     /// The next message for a session.
