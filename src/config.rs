@@ -13,6 +13,12 @@ pub struct Limits {
     pub message_bytes_max: usize,
     /// Bytes of a state vector in a SyncStep1: about 100,000 client ids.
     pub state_vector_bytes_max: usize,
+    /// Frames in one message. Clients send one; a few servers' relays send two.
+    pub message_frames_max: usize,
+    /// Client ids in one update: yrs recurses once for each, some hundred bytes of stack deep.
+    pub update_clients_max: u64,
+    /// Shared types in one document: they may all nest, and yrs deletes them recursively.
+    pub document_types_max: u64,
     /// Structs in one update. A walk over this many takes some tens of milliseconds.
     pub update_structs_max: u64,
     /// How deep arrays and objects may nest in one value of an update: yrs decodes them recursively.
@@ -67,6 +73,9 @@ impl Default for Limits {
         Self {
             message_bytes_max: 16 << 20,
             state_vector_bytes_max: 1 << 20,
+            message_frames_max: 1_000,
+            update_clients_max: 100_000,
+            document_types_max: 500_000,
             update_structs_max: 4_000_000,
             value_depth_max: 64,
             merge_updates_max: 64,
@@ -209,6 +218,7 @@ impl Config {
             (!timing.quiet_max.is_zero(), "quiet_max must not be 0"),
             (timing.quiet_max <= Duration::from_secs(27), "quiet_max must leave 3 s: clients hang up after 30 s"),
             (timing.silence_max > timing.ping_interval, "silence_max must be longer than ping_interval"),
+            (limits.message_frames_max > 0, "message_frames_max must not be 0"),
             (timing.drain_max >= timing.drain_spread, "drain_max must be at least drain_spread"),
         ];
         match relations.into_iter().find(|(holds, _)| !holds) {

@@ -2,7 +2,7 @@
 //!
 //! The rules are those of y-protocols 1.0.7 (`awareness.js`), with bounds, owners and an end for everybody.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -19,10 +19,12 @@ pub struct Awareness {
     here: BTreeMap<ClientId, Present>,
     /// Clocks of those who went lately. A relayed entry that was on its way when they went must not bring them back.
     gone: BTreeMap<ClientId, Gone>,
+    /// The same in the order in which they went, so that there are never more than may be here.
+    departures: VecDeque<(Millis, ClientId)>,
     /// Which session an entry goes with (A2). A session owns at most one.
     owners: BTreeMap<ClientId, SessionId>,
-    /// Whose entries have changed since the last frame to all.
-    changed: BTreeSet<ClientId>,
+    /// Whose entries have changed since the last frame to all, each with its clock then.
+    changed: BTreeMap<ClientId, Clock>,
     /// Not later than the first moment at which an entry expires.
     expires: Option<Millis>,
 }
@@ -32,6 +34,8 @@ struct Present {
     clock: Clock,
     state: Arc<str>,
     renewed: Millis,
+    /// Whether anybody was told.
+    is_announced: bool,
 }
 
 #[derive(Debug)]
@@ -59,10 +63,15 @@ impl Awareness {
             Some(_) if entry.clock <= known => Heard::Old,
             Some(state) => self.renew(entry.client, entry.clock, state, now, limits, timing),
             None if entry.clock < known => Heard::Old,
-            None if !self.here.contains_key(&entry.client) => Heard::Old,
-            None => {
-                self.remove(entry.client, entry.clock, now);
+            None if self.here.contains_key(&entry.client) => {
+                self.remove(entry.client, entry.clock, now, limits);
                 Heard::New
+            }
+            None => {
+                if let Some(gone) = self.gone.get_mut(&entry.client) {
+                    gone.clock = entry.clock;
+                }
+                Heard::Old
             }
         }
     }
@@ -82,15 +91,16 @@ impl Awareness {
             return Heard::Refused;
         }
         self.gone.remove(&client);
-        self.here.insert(client, Present { clock, state: state.into(), renewed: now });
-        self.changed.insert(client);
+        let is_announced = self.here.get(&client).is_some_and(|present| present.is_announced);
+        self.here.insert(client, Present { clock, state: state.into(), renewed: now, is_announced });
+        self.changed.insert(client, clock);
         let expiry = now + timing.awareness_expiry;
         self.expires = Some(self.expires.map_or(expiry, |first| first.min(expiry)));
         Heard::New
     }
 
     /// The clock from which on an entry of this client is news.
-    fn clock(&self, client: ClientId) -> Clock {
+    pub fn clock(&self, client: ClientId) -> Clock {
         let here = self.here.get(&client).map(|present| present.clock);
         here.or_else(|| self.gone.get(&client).map(|gone| gone.clock)).unwrap_or(0)
     }
@@ -100,10 +110,23 @@ impl Awareness {
         self.here.get(&client).filter(|present| present.renewed <= since).map(|present| present.clock)
     }
 
-    fn remove(&mut self, client: ClientId, clock: Clock, now: Millis) {
-        self.here.remove(&client);
+    fn remove(&mut self, client: ClientId, clock: Clock, now: Millis, limits: &Limits) {
+        match self.here.remove(&client) {
+            Some(present) if !present.is_announced => self.changed.remove(&client),
+            _ => self.changed.insert(client, clock),
+        };
         self.gone.insert(client, Gone { clock, at: now });
-        self.changed.insert(client);
+        self.departures.push_back((now, client));
+        while self.departures.len() > limits.awareness_entries_max {
+            self.forget_oldest();
+        }
+    }
+
+    fn forget_oldest(&mut self) {
+        let Some((at, client)) = self.departures.pop_front() else { return };
+        if self.gone.get(&client).is_some_and(|gone| gone.at == at) {
+            self.gone.remove(&client);
+        }
     }
 
     /// The entry of `client` goes with `session` from now on (A2).
@@ -112,13 +135,13 @@ impl Awareness {
     }
 
     /// Says goodbye for a client whose session has gone, unless another session has claimed its entry since (S5).
-    pub fn leave(&mut self, client: ClientId, session: SessionId, now: Millis) {
+    pub fn leave(&mut self, client: ClientId, session: SessionId, now: Millis, limits: &Limits) {
         if self.owners.get(&client) != Some(&session) {
             return;
         }
         self.owners.remove(&client);
         if let Some(present) = self.here.get(&client) {
-            self.remove(client, present.clock, now);
+            self.remove(client, present.clock, now, limits);
         }
     }
 
@@ -127,15 +150,13 @@ impl Awareness {
         let is_over = |since: Millis| now.since(since) >= timing.awareness_expiry;
         let over: Vec<_> = self.here.iter().filter(|(_, p)| is_over(p.renewed)).map(|(c, p)| (*c, p.clock)).collect();
         for (client, clock) in over {
-            self.remove(client, clock, now);
+            self.remove(client, clock, now, limits);
         }
-        self.gone.retain(|_, gone| !is_over(gone.at));
-        while self.gone.len() > limits.awareness_entries_max {
-            let Some(oldest) = self.gone.iter().min_by_key(|(_, gone)| gone.at).map(|(c, _)| *c) else { break };
-            self.gone.remove(&oldest);
+        while self.departures.front().is_some_and(|(at, _)| is_over(*at)) {
+            self.forget_oldest();
         }
         let renewed = self.here.values().map(|present| present.renewed);
-        let first = renewed.chain(self.gone.values().map(|gone| gone.at)).min();
+        let first = renewed.chain(self.departures.front().map(|(at, _)| *at)).min();
         self.expires = first.map(|first| first + timing.awareness_expiry);
     }
 
@@ -150,26 +171,34 @@ impl Awareness {
             return None;
         }
         let changed = std::mem::take(&mut self.changed);
-        let entries: Vec<_> = changed.iter().map(|client| self.entry(*client)).collect();
+        for client in changed.keys() {
+            if let Some(present) = self.here.get_mut(client) {
+                present.is_announced = true;
+            }
+        }
+        let entries: Vec<_> = changed.iter().map(|(client, clock)| self.entry(*client, *clock)).collect();
         Some(sync::awareness(entries.into_iter()))
     }
 
-    fn entry(&self, client: ClientId) -> Entry<'_> {
+    /// The entry of a client, or a goodbye at this clock.
+    fn entry(&self, client: ClientId, clock: Clock) -> Entry<'_> {
         match self.here.get(&client) {
             Some(present) => Entry { client, clock: present.clock, state: Some(&present.state) },
-            None => Entry { client, clock: self.clock(client), state: None },
+            None => Entry { client, clock, state: None },
         }
     }
 
     /// One message with all who are here, or none if nobody is.
     pub fn everybody(&self) -> Option<Bytes> {
-        let entries: Vec<_> = self.here.keys().map(|client| self.entry(*client)).collect();
+        let entries: Vec<_> = self.here.keys().map(|client| self.entry(*client, 0)).collect();
         (!entries.is_empty()).then(|| sync::awareness(entries.into_iter()))
     }
 
     /// One message for somebody who missed what was said lately: all who are here, and a goodbye for all who went.
     pub fn anew(&self) -> Option<Bytes> {
-        let entries: Vec<_> = self.here.keys().chain(self.gone.keys()).map(|client| self.entry(*client)).collect();
+        let here = self.here.keys().map(|client| self.entry(*client, 0));
+        let gone = self.gone.iter().map(|(client, gone)| self.entry(*client, gone.clock));
+        let entries: Vec<_> = here.chain(gone).collect();
         (!entries.is_empty()).then(|| sync::awareness(entries.into_iter()))
     }
 }

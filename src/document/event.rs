@@ -94,10 +94,13 @@ pub enum Event {
         /// Whose outbox it is.
         session: SessionId,
     },
-    /// A session's outbox has refused a message (F5).
+    /// A session's outbox hasn't taken a message: it's full, or was and isn't empty yet (F5). Comes before the next event
+    /// of any other kind, for each message that isn't taken.
     Overflowed {
         /// Whose outbox it is.
         session: SessionId,
+        /// What it has missed.
+        content: Content,
     },
     /// A session is gone, for whatever reason (S5).
     Left {
@@ -145,6 +148,8 @@ pub enum Effect {
     Send {
         /// Who gets it.
         to: Audience,
+        /// What it is, for [`Event::Overflowed`].
+        content: Content,
         /// The message, encoded once for all (F4).
         message: Bytes,
     },
@@ -186,6 +191,34 @@ pub enum Audience {
     Clients,
     /// All peers that aren't behind.
     Peers,
+}
+
+/// What a message is, as far as it matters for who has missed it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// SyncStep1: the session is asked for what is missing.
+    Question,
+    /// SyncStep2: the session's own question is answered.
+    Answer,
+    /// An update that was made in this turn.
+    Update,
+    /// Awareness of others.
+    Awareness,
+    /// A goodbye to the session's own awareness, upon which it announces itself anew (A1).
+    Goodbye,
+    /// A refusal in words.
+    Denied(Denied),
+    /// A sign of life.
+    KeepAlive,
+}
+
+/// What a session is told once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Denied {
+    /// That it may not change the document (S4).
+    Write,
+    /// That an awareness state was dropped (A5).
+    Awareness,
 }
 
 /// Why something was refused or skipped.

@@ -9,7 +9,7 @@
 //!
 //! **Wire**
 //! - W1 Many frames in a message are accepted; one frame a message is sent, for stock clients read only the first.
-//! - W2 A message over the limit closes its session (1009).
+//! - W2 A message over the limit, in bytes or in frames, closes its session (1009).
 //! - W3 A frame of unknown type is skipped and counted, with the rest of its message.
 //! - W4 A malformed or truncated frame closes its session (1007) and touches nothing else.
 //! - W5 An update that costs too much or can't be held safely is refused before yrs sees it. ([`crate::wire::vet`])
@@ -17,7 +17,7 @@
 //!
 //! **Session**
 //! - S1 Who joins is sent SyncStep1, then awareness if anyone is here.
-//! - S2 SyncStep1 is answered, to that session alone, with what it lacks.
+//! - S2 SyncStep1 is answered, to that session alone, with what it lacks; of several in one message, the last.
 //! - S3 Mail that arrives while a document loads waits; none is lost; a load that takes too long closes 1013.
 //! - S4 From a session that may only read, what would change the document is refused and answered so; a SyncStep2 with
 //!   nothing new is acknowledged; it goes on receiving, and its presence is shown.
@@ -38,7 +38,8 @@
 //! - F3 What came from a peer goes to clients, not to peers.
 //! - F4 A message is encoded at most once for all.
 //! - F5 A session whose outbox is full is *behind*: it's sent nothing until its outbox is empty, then one diff and
-//!   awareness anew. Behind for too long, it's closed (1013). Nobody waits for it, nothing is lost to it.
+//!   awareness anew, one after the other if they're large. If its outbox isn't empty for too long, it's closed (1013).
+//!   Nobody waits for it, nothing is lost to it.
 //! - F6 A session that was sent nothing for 20 s gets an empty awareness frame.
 //! - F7 What waits together leaves together: at the end of a turn its updates go out as one, at most 64 merged at once.
 //!
@@ -74,7 +75,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-pub use event::{Access, Audience, CloseCode, Effect, Event, Kind, Millis, Now, Reason, WallTime};
+pub use event::{Access, Audience, CloseCode, Content, Denied, Effect, Event, Kind, Millis, Now, Reason, WallTime};
 pub use journal::{Record, Stored};
 pub use replica::{OpenError, ReadTransaction, Refused, WriteTransaction};
 pub use state_vector::StateVector;
@@ -89,8 +90,9 @@ use journal::Journal;
 use replica::{Applied, Replica};
 use session::{Behind, Fate, Opening, Session};
 
-const DENIED_READ_ONLY: &str = "read-only: this session may not change the document; its changes aren't saved";
-const DENIED_AWARENESS: &str = "awareness: a state was dropped; it's too large, not JSON, or one too many";
+/// The stack that a thread needs which handles documents of the default limits: yrs recurses, a level for each shared
+/// type within another, and for each client of an update. It's taken when it's used, not when it's reserved.
+pub const STACK_BYTES: usize = 256 << 20;
 
 /// One open document.
 ///
@@ -124,6 +126,14 @@ pub struct Document {
     wake: Option<Millis>,
     recall: Recall,
     ending: Option<CloseCode>,
+    store_has_failed: bool,
+}
+
+/// What a message asks for. It's answered once, however often it's asked in that message.
+#[derive(Default)]
+struct Asked {
+    vector: Option<StateVector>,
+    everybody: bool,
 }
 
 /// Who comes back doesn't see those who stayed until they announce themselves anew (A1).
@@ -155,7 +165,7 @@ impl Document {
     /// Opens a document from what a store has of it. `client` is the id for the server's own edits (H4): draw it afresh.
     pub fn open(stored: &Stored, client: ClientId, config: Arc<Config>, now: Now) -> Result<Self, OpenError> {
         let mut document = Self {
-            replica: Replica::open(stored, client, &config.limits)?,
+            replica: Replica::open(stored, client)?,
             awareness: Awareness::default(),
             journal: Journal::after(stored),
             sessions: BTreeMap::new(),
@@ -167,6 +177,7 @@ impl Document {
             wake: None,
             recall: Recall::default(),
             ending: None,
+            store_has_failed: false,
             config,
         };
         document.wake_at(now.monotonic + document.timing().idle_max);
@@ -181,7 +192,7 @@ impl Document {
             Event::TurnEnded => self.on_turn_ended(now, effects),
             Event::Reauthorized { session, access } => self.on_reauthorized(now, session, access, effects),
             Event::Drained { session } => self.on_drained(now, session, effects),
-            Event::Overflowed { session } => self.on_overflowed(now, session),
+            Event::Overflowed { session, content } => self.on_missed(now, session, content),
             Event::Left { session } => self.leave(now, session),
             Event::Edited { update, author } => self.on_edited(now, &update, author, effects),
             Event::Durable { through } => {
@@ -189,7 +200,10 @@ impl Document {
                 self.settle_all(effects);
                 self.retire_if_ending(effects);
             }
-            Event::StoreFailed => self.end(now, CloseCode::Later, effects),
+            Event::StoreFailed => {
+                self.store_has_failed = true;
+                self.end(now, CloseCode::Later, effects);
+            }
             Event::Tick => self.on_tick(now, effects),
             Event::Stopping => {
                 self.end(now, CloseCode::Restarting, effects);
@@ -260,38 +274,52 @@ impl Document {
         self.sessions.insert(id, Session::new(kind, now.monotonic));
         self.idle_since = None;
         self.wake_at(now.monotonic + self.timing().quiet_max);
-        self.send(now, id, sync::sync_step_1(&self.replica.state().encode()), effects);
-        if let Some(everybody) = self.awareness.everybody() {
-            self.send(now, id, everybody, effects);
-        }
+        // This one doesn't count for how often it may be asked: who has just come may lack something at once (H2).
+        self.send(now, id, Content::Question, sync::sync_step_1(&self.replica.state().encode()), effects);
+        self.tell_everybody(now, id, effects);
     }
 
     fn on_received(&mut self, now: Now, id: SessionId, message: &Bytes, effects: &mut Vec<Effect>) {
         self.begin_turn();
-        for frame in Frames::of(message) {
+        let mut asked = Asked::default();
+        for (number, frame) in Frames::of(message).enumerate() {
             if !self.sessions.contains_key(&id) {
                 return;
             }
+            if number >= self.limits().message_frames_max {
+                return self.close(now, id, CloseCode::TooBig, effects);
+            }
             match frame {
-                Ok(frame) => self.on_frame(now, id, message, frame, effects),
+                Ok(frame) => self.on_frame(now, id, message, frame, &mut asked, effects),
                 Err(malformed) => return self.on_malformed(now, id, malformed, effects),
             }
         }
+        if let Some(known) = asked.vector {
+            self.answer(now, id, known, effects);
+        }
+        if asked.everybody {
+            self.tell_everybody(now, id, effects);
+        }
+        self.settle(id, effects);
     }
 
-    fn on_frame(&mut self, now: Now, id: SessionId, message: &Bytes, frame: Frame<'_>, effects: &mut Vec<Effect>) {
+    fn on_frame(
+        &mut self,
+        now: Now,
+        id: SessionId,
+        message: &Bytes,
+        frame: Frame<'_>,
+        asked: &mut Asked,
+        effects: &mut Vec<Effect>,
+    ) {
         let opening = self.advance_opening(id, &frame);
         match frame {
-            Frame::SyncStep1(vector) => self.on_sync_step_1(now, id, vector, effects),
+            Frame::SyncStep1(vector) => self.on_sync_step_1(now, id, vector, asked, effects),
             Frame::SyncStep2(update) => self.on_update(now, id, &message.slice_ref(update), true, effects),
             Frame::Update(update) => self.on_update(now, id, &message.slice_ref(update), false, effects),
             Frame::Awareness(body) => self.on_awareness(now, id, body, opening, effects),
-            Frame::QueryAwareness => {
-                if let Some(everybody) = self.awareness.everybody() {
-                    self.send(now, id, everybody, effects);
-                }
-            }
-            Frame::Denied(_) => refuse(id, Reason::UnknownType(2), effects),
+            Frame::QueryAwareness => asked.everybody = true,
+            Frame::Denied(_) => refuse(id, Reason::UnknownType(sync::AUTH), effects),
             Frame::Unknown(kind) => refuse(id, Reason::UnknownType(kind), effects),
         }
     }
@@ -314,12 +342,12 @@ impl Document {
         self.close(now, id, CloseCode::Malformed, effects);
     }
 
-    fn on_sync_step_1(&mut self, now: Now, id: SessionId, vector: &[u8], effects: &mut Vec<Effect>) {
+    fn on_sync_step_1(&mut self, now: Now, id: SessionId, vector: &[u8], asked: &mut Asked, effects: &mut Vec<Effect>) {
         if vector.len() > self.limits().state_vector_bytes_max {
             return self.close(now, id, CloseCode::TooBig, effects);
         }
         match StateVector::decode(vector) {
-            Ok(known) => self.answer(now, id, known, effects),
+            Ok(known) => asked.vector = Some(known),
             Err(malformed) => self.on_malformed(now, id, malformed, effects),
         }
     }
@@ -328,7 +356,7 @@ impl Document {
     fn answer(&mut self, now: Now, id: SessionId, known: StateVector, effects: &mut Vec<Effect>) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         if let Some(behind) = &mut session.behind {
-            behind.basis = known;
+            behind.basis = Some(known);
             return;
         }
         let message = self.diff_message(&known);
@@ -336,7 +364,13 @@ impl Document {
             session.basis = Some(known);
             self.turn.answered.push(id);
         }
-        self.send(now, id, message, effects);
+        self.send(now, id, Content::Answer, message, effects);
+    }
+
+    fn tell_everybody(&mut self, now: Now, id: SessionId, effects: &mut Vec<Effect>) {
+        if let Some(everybody) = self.awareness.everybody() {
+            self.send(now, id, Content::Awareness, everybody, effects);
+        }
     }
 
     fn diff_message(&mut self, known: &StateVector) -> Bytes {
@@ -348,10 +382,10 @@ impl Document {
 
     fn on_update(&mut self, now: Now, id: SessionId, update: &Bytes, answers: bool, effects: &mut Vec<Effect>) {
         let Some(session) = self.sessions.get(&id) else { return };
-        let (author, from_peer) = (session.identity(), session.is_peer());
         if !session.may_write() {
             return self.on_update_read_only(now, id, update, answers, effects);
         }
+        let (author, from_peer) = (session.identity(), session.is_peer());
         let fate = match self.replica.apply(update, &self.config.limits) {
             Ok(Applied::Missing) => {
                 refuse(id, Reason::Missing, effects);
@@ -362,9 +396,9 @@ impl Document {
                 self.keep(now, applied, author, from_peer, effects);
                 Fate::Kept(self.journal.appended())
             }
-            Err(refused) => return self.on_refused(now, id, refused, author, effects),
+            Err(refused) => return self.on_refused(now, id, refused, effects),
         };
-        self.note(id, fate, answers, effects);
+        self.note(id, fate, answers);
     }
 
     fn on_update_read_only(
@@ -375,18 +409,19 @@ impl Document {
         answers: bool,
         effects: &mut Vec<Effect>,
     ) {
-        if answers && self.replica.knows(update, &self.config.limits) {
-            return self.note(id, Fate::Kept(self.journal.appended()), true, effects);
+        if self.replica.knows(update, answers, &self.config.limits) {
+            return self.note(id, Fate::Kept(self.journal.appended()), answers);
         }
         refuse(id, Reason::ReadOnly, effects);
-        self.tell(now, id, DENIED_READ_ONLY, effects);
-        self.note(id, Fate::Refused, answers, effects);
+        self.deny(now, id, Denied::Write, effects);
+        self.note(id, Fate::Refused, answers);
     }
 
-    fn on_refused(&mut self, now: Now, id: SessionId, refused: Refused, author: Identity, effects: &mut Vec<Effect>) {
+    fn on_refused(&mut self, now: Now, id: SessionId, refused: Refused, effects: &mut Vec<Effect>) {
         let is_broken = matches!(refused, Refused::Broken(_));
-        if let Refused::Circular(stood) = &refused {
-            self.keep(now, stood.as_ref().clone(), author, false, effects);
+        if let (Refused::Partly { taken, .. }, Some(session)) = (&refused, self.sessions.get(&id)) {
+            let (author, from_peer) = (session.identity(), session.is_peer());
+            self.keep(now, taken.as_ref().clone(), author, from_peer, effects);
         }
         refuse(id, Reason::Update(refused), effects);
         self.close(now, id, CloseCode::Refused, effects);
@@ -399,6 +434,9 @@ impl Document {
     /// Puts what changed into the journal (D1), and into the turn.
     fn keep(&mut self, now: Now, applied: Applied, author: Identity, from_peer: bool, effects: &mut Vec<Effect>) {
         let Applied::Fresh { update, floor } = applied else { return };
+        if self.store_has_failed {
+            return;
+        }
         let seq = self.journal.append(update.len());
         effects.push(Effect::Append { seq, record: Record { update: update.clone(), author, at: now.wall } });
         for (client, before) in floor {
@@ -408,12 +446,12 @@ impl Document {
         self.whole = None;
     }
 
-    /// Notes what became of a session's frame, and acknowledges what is settled (D7).
-    fn note(&mut self, id: SessionId, fate: Fate, answers: bool, effects: &mut Vec<Effect>) {
-        let Some(session) = self.sessions.get_mut(&id) else { return };
-        session.ledger.push(fate, answers);
-        self.unsettled.insert(id);
-        self.settle(id, effects);
+    /// Notes what became of a session's frame; what is settled is acknowledged after the message (D7).
+    fn note(&mut self, id: SessionId, fate: Fate, answers: bool) {
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.ledger.push(fate, answers);
+            self.unsettled.insert(id);
+        }
     }
 
     fn settle(&mut self, id: SessionId, effects: &mut Vec<Effect>) {
@@ -440,44 +478,47 @@ impl Document {
     fn ask(&mut self, now: Now, id: SessionId, effects: &mut Vec<Effect>) {
         let interval = self.timing().ask_interval;
         let Some(session) = self.sessions.get_mut(&id) else { return };
+        session.asks = true;
         if let Some(last) = session.last_asked
             && now.monotonic.since(last) < interval
         {
-            session.asks = true;
             return self.wake_at(last + interval);
         }
-        session.asks = false;
-        session.last_asked = Some(now.monotonic);
-        let question = sync::sync_step_1(&self.replica.state().encode());
-        self.send(now, id, question, effects);
+        if session.behind.is_none() {
+            session.asks = false;
+            session.last_asked = Some(now.monotonic);
+            let question = sync::sync_step_1(&self.replica.state().encode());
+            self.send(now, id, Content::Question, question, effects);
+        }
     }
 
     /// Tells a session, once, that something of its own isn't taken.
-    fn tell(&mut self, now: Now, id: SessionId, reason: &str, effects: &mut Vec<Effect>) {
+    fn deny(&mut self, now: Now, id: SessionId, what: Denied, effects: &mut Vec<Effect>) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
-        if !std::mem::replace(&mut session.told, true) {
-            self.send(now, id, sync::denied(reason), effects);
+        let was_told = match what {
+            Denied::Write => &mut session.was_denied_write,
+            Denied::Awareness => &mut session.was_denied_awareness,
+        };
+        if !std::mem::replace(was_told, true) {
+            self.send(now, id, Content::Denied(what), denied(what), effects);
         }
     }
 
     fn on_awareness(&mut self, now: Now, id: SessionId, body: &[u8], opening: Opening, effects: &mut Vec<Effect>) {
-        let entries = match Entries::of(body) {
+        // All of it is read before any of it counts (W4).
+        let entries = match Entries::of(body).and_then(|entries| entries.collect::<Result<Vec<_>, _>>()) {
             Ok(entries) => entries,
             Err(malformed) => return self.on_malformed(now, id, malformed, effects),
         };
-        let is_own = opening == Opening::Asked && entries.left() == 1;
+        let is_own = opening == Opening::Asked && entries.len() == 1;
         for entry in entries {
-            let entry = match entry {
-                Ok(entry) => entry,
-                Err(malformed) => return self.on_malformed(now, id, malformed, effects),
-            };
             if is_own && entry.state.is_some() {
                 self.own(now, id, entry.client, entry.clock, effects);
             }
             match self.awareness.hear(entry, now.monotonic, &self.config.limits, &self.config.timing) {
                 Heard::Refused => {
                     refuse(id, Reason::Awareness, effects);
-                    self.tell(now, id, DENIED_AWARENESS, effects);
+                    self.deny(now, id, Denied::Awareness, effects);
                 }
                 Heard::New | Heard::Old => {}
             }
@@ -494,9 +535,8 @@ impl Document {
             session.opening = Opening::Done(Some(client));
         }
         if clock >= 1 {
-            self.send(now, id, awareness::goodbye(client, clock), effects);
-            let joined = self.sessions.get(&id).map_or(now.monotonic, |session| session.joined);
-            self.recall.since = self.recall.since.max(Some(joined));
+            self.send(now, id, Content::Goodbye, awareness::goodbye(client, clock), effects);
+            self.recall.since = Some(now.monotonic);
         }
     }
 
@@ -511,12 +551,11 @@ impl Document {
             return self.wake_at(last + interval);
         }
         self.recall = Recall { since: None, last: Some(now.monotonic) };
-        let stayed = self.sessions.iter().filter(|(_, session)| session.joined < since);
-        let own = stayed.filter_map(|(id, session)| Some((*id, session.own()?)));
+        let own = self.sessions.iter().filter_map(|(id, session)| Some((*id, session.own()?)));
         let quiet: Vec<_> =
             own.filter_map(|(id, client)| Some((id, client, self.awareness.clock_before(client, since)?))).collect();
         for (id, client, clock) in quiet {
-            self.send(now, id, awareness::goodbye(client, clock), effects);
+            self.send(now, id, Content::Goodbye, awareness::goodbye(client, clock), effects);
         }
     }
 
@@ -537,10 +576,10 @@ impl Document {
             self.relay(now, &updates, effects);
         }
         if let Some(changes) = self.awareness.changes() {
-            self.broadcast(now, Audience::All, changes, effects);
+            self.broadcast(now, Audience::All, Content::Awareness, changes, effects);
         }
         self.recall(now, effects);
-        if self.journal.wants_compaction(&self.config.limits) {
+        if !self.store_has_failed && self.journal.wants_compaction(&self.config.limits) {
             let snapshot = self.replica.snapshot();
             let through = self.journal.compacted(snapshot.len());
             effects.push(Effect::Compact { through, snapshot });
@@ -559,60 +598,86 @@ impl Document {
     }
 
     fn relay_to(&mut self, now: Now, to: Audience, updates: &[&Bytes], effects: &mut Vec<Effect>) {
-        for together in updates.chunks(self.limits().merge_updates_max) {
+        for together in updates.chunks(self.limits().merge_updates_max.max(1)) {
             let bytes: Vec<&[u8]> = together.iter().map(|update| &update[..]).collect();
-            let merged = if together.len() > 1 { merge(&bytes, self.limits()) } else { None };
-            match merged {
-                Some(merged) => self.broadcast(now, to, sync::update(&merged), effects),
-                None => bytes.iter().for_each(|one| self.broadcast(now, to, sync::update(one), effects)),
+            let merged = if bytes.len() > 1 { merge(&bytes) } else { None };
+            let merged = merged.as_deref().map(|merged| vec![merged]);
+            for update in merged.unwrap_or(bytes) {
+                self.broadcast(now, to, Content::Update, sync::update(update), effects);
             }
         }
     }
 
-    fn broadcast(&mut self, now: Now, to: Audience, message: Bytes, effects: &mut Vec<Effect>) {
+    fn broadcast(&mut self, now: Now, to: Audience, content: Content, message: Bytes, effects: &mut Vec<Effect>) {
         if self.sessions.is_empty() {
             return;
         }
         if to == Audience::All {
             self.last_broadcast = now.monotonic;
         }
-        effects.push(Effect::Send { to, message });
+        effects.push(Effect::Send { to, content, message });
     }
 
-    /// Gives a session a message of its own, unless it's behind: then it gets all of it anew later.
-    fn send(&mut self, now: Now, id: SessionId, message: Bytes, effects: &mut Vec<Effect>) {
-        let Some(session) = self.sessions.get_mut(&id) else { return };
-        if session.behind.is_none() {
-            session.last_sent = now.monotonic;
-            effects.push(Effect::Send { to: Audience::One(id), message });
-        }
-    }
-
-    fn on_overflowed(&mut self, now: Now, id: SessionId) {
+    /// Gives a session a message of its own, unless it's behind: then it gets what matters of it later.
+    fn send(&mut self, now: Now, id: SessionId, content: Content, message: Bytes, effects: &mut Vec<Effect>) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         if session.behind.is_some() {
-            return;
+            return self.on_missed(now, id, content);
         }
-        let basis = session.basis.take().unwrap_or_else(|| {
-            let mut before = self.replica.state().clone();
-            self.turn.floor.iter().for_each(|(client, clock)| before.lower(*client, *clock));
-            before
-        });
-        session.behind = Some(Behind { since: now.monotonic, basis });
-        self.wake_at(now.monotonic + self.config.timing.behind_max);
+        session.last_sent = now.monotonic;
+        effects.push(Effect::Send { to: Audience::One(id), content, message });
     }
 
+    /// Notes what a session has missed, so that it gets it when its outbox is empty.
+    fn on_missed(&mut self, now: Now, id: SessionId, content: Content) {
+        let until = now.monotonic + self.config.timing.behind_max;
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let behind = session.behind.get_or_insert_with(|| Behind::since(now.monotonic));
+        match content {
+            Content::Question => session.asks = true,
+            Content::Answer => behind.basis = session.basis.take().or(behind.basis.take()),
+            Content::Update if behind.basis.is_none() => {
+                let mut before = self.replica.state().clone();
+                self.turn.floor.iter().for_each(|(client, clock)| before.lower(*client, *clock));
+                behind.basis = Some(before);
+            }
+            Content::Awareness => behind.awareness = true,
+            Content::Goodbye => behind.goodbye = true,
+            Content::Denied(what) if !behind.denied.contains(&what) => behind.denied.push(what),
+            Content::Update | Content::Denied(_) | Content::KeepAlive => {}
+        }
+        self.wake_at(until);
+    }
+
+    /// A session's outbox is empty: it gets what it has missed. What of that isn't taken either, for an empty outbox takes
+    /// one message of any size and not two, is noted anew, and comes when that one has gone.
     fn on_drained(&mut self, now: Now, id: SessionId, effects: &mut Vec<Effect>) {
         self.begin_turn();
         let Some(session) = self.sessions.get_mut(&id) else { return };
         let Some(behind) = session.behind.take() else { return };
-        if std::mem::take(&mut session.asks) {
+        let own = session.own().filter(|_| behind.goodbye);
+        if let Some(client) = own {
+            let goodbye = awareness::goodbye(client, self.awareness.clock(client));
+            self.send(now, id, Content::Goodbye, goodbye, effects);
+        }
+        self.ask_if_owed(now, id, effects);
+        for what in behind.denied {
+            self.send(now, id, Content::Denied(what), denied(what), effects);
+        }
+        if let Some(basis) = behind.basis {
+            self.answer(now, id, basis, effects);
+        }
+        if let Some(anew) = self.awareness.anew().filter(|_| behind.awareness) {
+            self.send(now, id, Content::Awareness, anew, effects);
+        }
+        self.wake_at(now.monotonic + self.timing().quiet_max);
+    }
+
+    /// Asks a question that was noted but not sent, however short ago the last one was.
+    fn ask_if_owed(&mut self, now: Now, id: SessionId, effects: &mut Vec<Effect>) {
+        if let Some(session) = self.sessions.get_mut(&id).filter(|session| session.asks) {
             session.last_asked = None;
             self.ask(now, id, effects);
-        }
-        self.answer(now, id, behind.basis, effects);
-        if let Some(anew) = self.awareness.anew() {
-            self.send(now, id, anew, effects);
         }
     }
 
@@ -623,7 +688,7 @@ impl Document {
         let Kind::Client { access: current, .. } = &mut session.kind else { return };
         let may_write_now = *current == Access::Read && access == Access::Write;
         *current = access;
-        session.told = false;
+        session.was_denied_write = false;
         if may_write_now {
             // What it changed meanwhile was refused; it's still in the client, and comes with the answer.
             session.last_asked = None;
@@ -652,7 +717,7 @@ impl Document {
         let Some(session) = self.sessions.remove(&id) else { return };
         self.unsettled.remove(&id);
         if let Some(client) = session.own() {
-            self.awareness.leave(client, id, now.monotonic);
+            self.awareness.leave(client, id, now.monotonic, &self.config.limits);
         }
         if let Some(expires) = self.awareness.deadline() {
             self.wake_at(expires);
@@ -706,7 +771,7 @@ impl Document {
         }
         let Some(session) = self.sessions.get(&id) else { return };
         if session.last_sent.max(self.last_broadcast) + quiet_max <= now.monotonic {
-            self.send(now, id, sync::keep_alive(), effects);
+            self.send(now, id, Content::KeepAlive, sync::keep_alive(), effects);
         }
         let Some(session) = self.sessions.get(&id) else { return };
         self.wake_at(session.last_sent.max(self.last_broadcast) + quiet_max);
@@ -724,6 +789,13 @@ impl Document {
         self.idle_since = Some(now.monotonic);
         self.wake_at(now.monotonic + self.timing().idle_max);
     }
+}
+
+fn denied(what: Denied) -> Bytes {
+    sync::denied(match what {
+        Denied::Write => "read-only: this session may not change the document; its changes aren't saved",
+        Denied::Awareness => "awareness: a state was dropped; it's too large, not JSON, or one too many",
+    })
 }
 
 fn refuse(session: SessionId, reason: Reason, effects: &mut Vec<Effect>) {

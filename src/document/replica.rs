@@ -12,7 +12,7 @@ use super::journal::Stored;
 use super::state_vector::StateVector;
 use crate::config::Limits;
 use crate::id::{ClientId, Clock, Seq};
-use crate::wire::vet::{self, Outline, Refusal};
+use crate::wire::vet::{self, Bounds, Outline, Refusal};
 
 /// A transaction that may change the document. `y_mesh::yrs` is the yrs it comes from.
 pub type WriteTransaction<'doc> = yrs::TransactionMut<'doc>;
@@ -26,6 +26,8 @@ pub struct Replica {
     /// What is here. yrs would count it anew, and in a changing order, each time it's asked.
     state: StateVector,
     client: ClientId,
+    /// At most so many shared types are here; those that are gone may be among them.
+    types: u64,
 }
 
 /// What came of an update.
@@ -56,9 +58,18 @@ pub enum Refused {
     /// yrs can't read it. The document is as it was.
     #[error("yrs can't read it: {0}")]
     Undecodable(String),
-    /// Its structs stand on each other in a circle. What stood was taken, the rest was dropped.
-    #[error("its structs stand on each other in a circle")]
-    Circular(Box<Applied>),
+    /// Its structs stand on each other in a circle, or on something that can't hold them. What stood was taken, the rest
+    /// was dropped.
+    #[error("{why}")]
+    Partly {
+        /// What is wrong.
+        why: String,
+        /// What was taken.
+        taken: Box<Applied>,
+    },
+    /// The document has as many shared types as it may. It is as it was.
+    #[error("the document has as many shared types as it may have")]
+    TooManyTypes,
     /// yrs failed half-way: this replica isn't to be trusted any more, and is to be loaded anew.
     #[error("yrs failed while it applied the update: {0}")]
     Broken(String),
@@ -81,8 +92,8 @@ pub enum OpenError {
 impl Replica {
     /// Rebuilds the state from a snapshot and the records after it (D2). `client` is the id that the server's own
     /// edits get; it must be drawn afresh at every open (H4). If the document knows it, the next free one is taken.
-    pub fn open(stored: &Stored, client: ClientId, limits: &Limits) -> Result<Self, OpenError> {
-        let replica = Self::rebuild(stored, client, limits)?;
+    pub fn open(stored: &Stored, client: ClientId) -> Result<Self, OpenError> {
+        let replica = Self::rebuild(stored, client)?;
         if replica.state.get(client) == 0 {
             return Ok(replica);
         }
@@ -90,21 +101,21 @@ impl Replica {
         while replica.state.get(free) > 0 {
             free = ClientId((free.0 + 1) % ClientId::END);
         }
-        Self::rebuild(stored, free, limits)
+        Self::rebuild(stored, free)
     }
 
-    fn rebuild(stored: &Stored, client: ClientId, limits: &Limits) -> Result<Self, OpenError> {
+    fn rebuild(stored: &Stored, client: ClientId) -> Result<Self, OpenError> {
         let mut replica = Self::empty(client);
         let mut last = Seq(0);
         if let Some((seq, snapshot)) = &stored.snapshot {
-            replica.restore(snapshot, limits).map_err(OpenError::Snapshot)?;
+            replica.restore(snapshot).map_err(OpenError::Snapshot)?;
             last = *seq;
         }
         for (seq, record) in &stored.tail {
             if *seq != last.next() {
                 return Err(OpenError::Hole(last, *seq));
             }
-            replica.restore(&record.update, limits).map_err(|why| OpenError::Record(*seq, why))?;
+            replica.restore(&record.update).map_err(|why| OpenError::Record(*seq, why))?;
             last = *seq;
         }
         Ok(replica)
@@ -115,11 +126,12 @@ impl Replica {
         options.offset_kind = OffsetKind::Utf16;
         options.skip_gc = false;
         options.cleanup_formatting = false;
-        Self { doc: Doc::with_options(options), state: StateVector::default(), client }
+        Self { doc: Doc::with_options(options), state: StateVector::default(), client, types: 0 }
     }
 
-    fn restore(&mut self, update: &Bytes, limits: &Limits) -> Result<(), String> {
-        match vet::outline(update, limits).map_err(Refused::from).and_then(|outline| self.take(update, &outline)) {
+    fn restore(&mut self, update: &Bytes) -> Result<(), String> {
+        let outline = vet::outline(update, &Bounds::STORED).map_err(|refusal| refusal.to_string())?;
+        match self.take(update, &outline) {
             Ok(Applied::Missing) => Err("it stands on something that isn't there".into()),
             Ok(_) => Ok(()),
             Err(refused) => Err(refused.to_string()),
@@ -133,9 +145,15 @@ impl Replica {
 
     /// Applies an update of format v1, if it stands on what is here (H1, H2).
     pub fn apply(&mut self, update: &Bytes, limits: &Limits) -> Result<Applied, Refused> {
-        let outline = vet::outline(update, limits)?;
+        let outline = vet::outline(update, &Bounds::of(limits))?;
         if self.brings_servers_own(&outline) {
             return Err(Refused::ServersOwn(self.client));
+        }
+        if outline.types > 0 && self.types + outline.types > limits.document_types_max {
+            self.count_types();
+            if self.types + outline.types > limits.document_types_max {
+                return Err(Refused::TooManyTypes);
+            }
         }
         self.take(update, &outline)
     }
@@ -144,11 +162,28 @@ impl Replica {
         if !self.stands(outline) {
             return Ok(Applied::Missing);
         }
-        if outline.deleted == 0 && outline.spans.iter().all(|span| span.end <= self.state.get(span.client)) {
+        if outline.deleted == 0 && self.has_structs(outline) {
             return Ok(Applied::Nothing);
         }
-        let decoded = Update::decode_v1(update).map_err(|error| Refused::Undecodable(error.to_string()))?;
-        self.integrate(update, outline, decoded)
+        self.types += outline.types;
+        // What overlaps is cut off here and not by yrs while it's applied: then what is kept is what was applied (D8).
+        let overlaps = outline.spans.iter().any(|span| span.start < self.state.get(span.client));
+        let cut = overlaps.then(|| yrs::diff_updates_v1(update, &self.state.encode())).transpose();
+        let update = cut.map_err(undecodable)?.map_or_else(|| update.clone(), Bytes::from);
+        let decoded = Update::decode_v1(&update).map_err(undecodable)?;
+        self.integrate(&update, outline, decoded)
+    }
+
+    /// Counts the shared types anew: those that were deleted are gone from the snapshot.
+    fn count_types(&mut self) {
+        // The snapshot is yrs' own; should we not understand it, the count stays what it was.
+        if let Ok(outline) = vet::outline(&self.snapshot(), &Bounds::STORED) {
+            self.types = outline.types;
+        }
+    }
+
+    fn has_structs(&self, outline: &Outline) -> bool {
+        outline.spans.iter().all(|span| span.end <= self.state.get(span.client))
     }
 
     /// Under the server's own id only what the server itself has made may come back.
@@ -174,13 +209,11 @@ impl Replica {
         })
     }
 
-    /// Whether an update would change nothing. What isn't an update isn't known.
-    pub fn knows(&self, update: &Bytes, limits: &Limits) -> bool {
-        let Ok(outline) = vet::outline(update, limits) else { return false };
-        if outline.spans.iter().any(|span| span.end > self.state.get(span.client)) {
-            return false;
-        }
-        outline.deleted == 0 || self.has_deleted(update)
+    /// Whether an update would change nothing. What isn't an update isn't known. Whether all that it deletes is deleted
+    /// takes a walk over the whole document, and is looked into only if `deletes_too`; else a delete isn't known.
+    pub fn knows(&self, update: &Bytes, deletes_too: bool, limits: &Limits) -> bool {
+        let Ok(outline) = vet::outline(update, &Bounds::of(limits)) else { return false };
+        self.has_structs(&outline) && (outline.deleted == 0 || deletes_too && self.has_deleted(update))
     }
 
     fn has_deleted(&self, update: &Bytes) -> bool {
@@ -192,26 +225,39 @@ impl Replica {
     fn integrate(&mut self, raw: &Bytes, outline: &Outline, decoded: Update) -> Result<Applied, Refused> {
         // If yrs panics, the transaction must leak: dropping it would commit what was half done.
         let mut transaction = ManuallyDrop::new(self.doc.transact_mut());
-        if let Err(error) = transaction.apply_update(decoded) {
-            return Err(Refused::Broken(error.to_string()));
-        }
-        let is_circular = transaction.has_missing_updates();
-        if is_circular {
+        let failed = transaction.apply_update(decoded).err().map(|error| error.to_string());
+        let is_pending = transaction.has_missing_updates();
+        if is_pending {
             transaction.prune_pending();
         }
+        let is_whole = failed.is_none() && !is_pending;
         let update = transaction.has_changes().then(|| {
-            let deleted: u64 = deleted_units(&transaction);
-            let overlaps = outline.spans.iter().any(|span| span.start < self.state.get(span.client));
-            let is_all_new = !is_circular && !overlaps && deleted >= outline.deleted;
+            let is_all_new = is_whole && deleted_units(&transaction) >= outline.deleted;
             if is_all_new { raw.clone() } else { transaction.encode_update_v1().into() }
         });
         transaction.commit();
-        let after = is_circular.then(|| transaction.state_vector());
+        let after = (!is_whole).then(|| transaction.state_vector());
         drop(ManuallyDrop::into_inner(transaction));
 
         let floor = self.raise(outline, after);
         let applied = update.map_or(Applied::Nothing, |update| Applied::Fresh { update, floor });
-        if is_circular { Err(Refused::Circular(Box::new(applied))) } else { Ok(applied) }
+        if is_whole {
+            return Ok(applied);
+        }
+        self.renew()?;
+        let why = failed.unwrap_or_else(|| "its structs stand on each other in a circle".into());
+        Err(Refused::Partly { why, taken: Box::new(applied) })
+    }
+
+    /// After yrs gave up half-way: takes what it has into a new document, which shows that it can be read again.
+    fn renew(&mut self) -> Result<(), Refused> {
+        let stored = Stored { snapshot: Some((Seq(0), self.snapshot())), tail: Vec::new() };
+        let renewed = Self::rebuild(&stored, self.client).map_err(|error| Refused::Broken(error.to_string()))?;
+        if renewed.state != self.state {
+            return Err(Refused::Broken("what was taken can't be read again".into()));
+        }
+        *self = renewed;
+        Ok(())
     }
 
     /// Notes what the update has brought, and gives what was here of it before.
@@ -273,6 +319,10 @@ impl Replica {
         }
         (result, update.map_or(Applied::Nothing, |update| Applied::Fresh { update, floor }))
     }
+}
+
+fn undecodable(error: impl std::fmt::Display) -> Refused {
+    Refused::Undecodable(error.to_string())
 }
 
 fn deleted_units(transaction: &WriteTransaction<'_>) -> u64 {

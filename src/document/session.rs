@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::event::{Access, Kind, Millis};
+use super::event::{Access, Denied, Kind, Millis};
 use super::state_vector::StateVector;
 use crate::id::{ClientId, Identity, Seq};
 
@@ -11,8 +11,6 @@ use crate::id::{ClientId, Identity, Seq};
 pub struct Session {
     /// What kind of party it is.
     pub kind: Kind,
-    /// When it came.
-    pub joined: Millis,
     /// When it was last sent something of its own; what goes to all is noted once for all.
     pub last_sent: Millis,
     /// When it was last asked for what is missing.
@@ -21,23 +19,38 @@ pub struct Session {
     pub asks: bool,
     /// Set while its outbox is full (F5).
     pub behind: Option<Behind>,
-    /// What it said it has, until it was answered for sure: the answer may have met a full outbox.
+    /// What it said it has, until it's known whether its outbox took the answer.
     pub basis: Option<StateVector>,
     /// Its own frames that aren't settled yet (D7).
     pub ledger: Ledger,
     /// Where it stands in its opening, which decides which awareness entry is its own (A2).
     pub opening: Opening,
-    /// Whether it was told that it can't write (S4), or that its awareness was dropped (A5).
-    pub told: bool,
+    /// Whether it was told that it can't write (S4).
+    pub was_denied_write: bool,
+    /// Whether it was told that its awareness was dropped (A5).
+    pub was_denied_awareness: bool,
 }
 
-/// What a session that is behind has, so that one diff brings it up to date.
+/// What a session that is behind has missed, so that it can be brought up to date.
 #[derive(Debug)]
 pub struct Behind {
-    /// Since when.
+    /// Since when it's behind.
     pub since: Millis,
-    /// What it has for sure.
-    pub basis: StateVector,
+    /// What it has of the document for sure, if it has missed something of that.
+    pub basis: Option<StateVector>,
+    /// Whether it has missed awareness of others.
+    pub awareness: bool,
+    /// Whether it has missed that it's to announce itself anew.
+    pub goodbye: bool,
+    /// Refusals in words that it has missed.
+    pub denied: Vec<Denied>,
+}
+
+impl Behind {
+    /// Nothing is missed yet.
+    pub fn since(now: Millis) -> Self {
+        Self { since: now, basis: None, awareness: false, goodbye: false, denied: Vec::new() }
+    }
 }
 
 /// How far a session's opening got.
@@ -56,7 +69,6 @@ impl Session {
     pub fn new(kind: Kind, now: Millis) -> Self {
         Self {
             kind,
-            joined: now,
             last_sent: now,
             last_asked: None,
             asks: false,
@@ -64,7 +76,8 @@ impl Session {
             basis: None,
             ledger: Ledger::default(),
             opening: Opening::Silent,
-            told: false,
+            was_denied_write: false,
+            was_denied_awareness: false,
         }
     }
 
@@ -101,11 +114,21 @@ impl Session {
 /// What became of a session's SyncStep2 and Update frames, in the order in which they came.
 ///
 /// Counts are given out for the settled front alone, so that `durable + refused` says how many of the first frames
-/// are settled. Neighbours of the same fate share an entry, so memory doesn't grow with a flood of frames.
+/// are settled. Frames that can only be settled together share an entry, so memory doesn't grow with a flood of them.
 #[derive(Debug, Default)]
 pub struct Ledger {
-    open: VecDeque<(Fate, u64)>,
+    open: VecDeque<Entry>,
+    /// From the first frame on that stands on something missing: none of them is settled before that has come.
+    blocked: Option<Entry>,
     durable: u64,
+    refused: u64,
+}
+
+/// Frames that are settled when a record is durable.
+#[derive(Clone, Copy, Debug, Default)]
+struct Entry {
+    seq: Seq,
+    kept: u64,
     refused: u64,
 }
 
@@ -120,32 +143,49 @@ pub enum Fate {
     Missing,
 }
 
+impl Entry {
+    fn add(&mut self, fate: Fate) {
+        match fate {
+            Fate::Refused => self.refused += 1,
+            Fate::Missing => self.kept += 1,
+            Fate::Kept(seq) => {
+                self.seq = self.seq.max(seq);
+                self.kept += 1;
+            }
+        }
+    }
+}
+
 impl Ledger {
     /// Notes the next frame. A `Kept` frame that answers a question settles the missing ones before it.
     pub fn push(&mut self, fate: Fate, answers: bool) {
-        if let (Fate::Kept(_), true) = (fate, answers) {
-            for (open, _) in &mut self.open {
-                if *open == Fate::Missing {
-                    *open = fate;
-                }
+        if fate == Fate::Missing {
+            self.blocked.get_or_insert_default();
+        }
+        if let Some(blocked) = &mut self.blocked {
+            blocked.add(fate);
+            if answers && matches!(fate, Fate::Kept(_)) {
+                self.open.extend(self.blocked.take());
             }
+            return;
         }
         match self.open.back_mut() {
-            Some((last, count)) if *last == fate => *count += 1,
-            _ => self.open.push_back((fate, 1)),
+            // What is refused can't be settled before what came before it.
+            Some(last) if fate == Fate::Refused || fate == Fate::Kept(last.seq) => last.add(fate),
+            _ => {
+                let mut entry = Entry::default();
+                entry.add(fate);
+                self.open.push_back(entry);
+            }
         }
     }
 
     /// Settles what can be, and gives the new counts (durable, refused) if they have changed.
     pub fn settle(&mut self, durable: Seq) -> Option<(u64, u64)> {
         let before = (self.durable, self.refused);
-        while let Some((fate, count)) = self.open.front().copied() {
-            match fate {
-                Fate::Kept(seq) if seq <= durable => self.durable += count,
-                Fate::Refused => self.refused += count,
-                _ => break,
-            }
-            self.open.pop_front();
+        while let Some(entry) = self.open.pop_front_if(|entry| entry.seq <= durable) {
+            self.durable += entry.kept;
+            self.refused += entry.refused;
         }
         let after = (self.durable, self.refused);
         (after != before).then_some(after)
@@ -188,8 +228,17 @@ mod tests {
     fn d7_a_flood_of_frames_shares_entries() {
         let mut ledger = Ledger::default();
         for _ in 0..100_000 {
+            ledger.push(Fate::Kept(Seq(1)), false);
+            ledger.push(Fate::Refused, false);
+        }
+        for _ in 0..100_000 {
             ledger.push(Fate::Missing, false);
+            ledger.push(Fate::Kept(Seq(2)), false);
+            ledger.push(Fate::Refused, false);
         }
         assert_eq!(ledger.open.len(), 1);
+        assert_eq!(ledger.settle(Seq(2)), Some((100_000, 100_000)));
+        ledger.push(Fate::Kept(Seq(3)), true);
+        assert_eq!(ledger.settle(Seq(3)), Some((300_001, 200_000)));
     }
 }

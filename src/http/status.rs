@@ -8,7 +8,7 @@ use warp::reply::Response;
 use super::door::Shared;
 use super::head::Head;
 use super::problem::Problem;
-use crate::store::Durability;
+use crate::node::Durability;
 
 const READ: &[Method] = &[Method::GET, Method::HEAD];
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";

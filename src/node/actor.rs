@@ -14,7 +14,7 @@ use super::Shared;
 use super::access::Request;
 use super::mailbox::{Flags, Letters, Mail};
 use super::outbox::Outbox;
-use crate::document::{Audience, CloseCode, Document, Effect, Event, Kind};
+use crate::document::{Audience, CloseCode, Content, Document, Effect, Event, Kind};
 use crate::id::{DocName, Seq, SessionId};
 use crate::store::writer::{DocumentWriter, Progress};
 
@@ -221,6 +221,8 @@ impl Actor {
                 self.step(opened, Event::Received { session, message }).await
             }
             Mail::Reauthorized { session, access } => self.step(opened, Event::Reauthorized { session, access }).await,
+            // Dropping it tells who waits for it.
+            Mail::Task(_) if opened.document.has_ended() => Ok(()),
             Mail::Task(task) => {
                 let now = self.shared.clock.now();
                 guarded(|| task(&mut opened.document, now, &mut opened.effects))?;
@@ -273,7 +275,7 @@ impl Actor {
                     opened.writer.append(seq, record).await;
                 }
                 Effect::Compact { through, snapshot } => opened.writer.compact(through, snapshot).await,
-                Effect::Send { to, message } => self.send(opened, to, &message)?,
+                Effect::Send { to, content, message } => self.send(opened, to, content, &message)?,
                 Effect::Acknowledge { session, durable, refused } => {
                     if let Some(member) = self.members.get(&session) {
                         member.outbox.acknowledge(durable, refused);
@@ -291,7 +293,7 @@ impl Actor {
         Ok(())
     }
 
-    fn send(&mut self, opened: &mut Opened, to: Audience, message: &Bytes) -> Result<(), Fault> {
+    fn send(&mut self, opened: &mut Opened, to: Audience, content: Content, message: &Bytes) -> Result<(), Fault> {
         let mut overflowed = Vec::new();
         let mut push = |session: &SessionId, member: &Member| {
             if !member.outbox.try_push(message.clone()) {
@@ -309,7 +311,7 @@ impl Actor {
                 self.shared.metrics.behind.inc();
             }
             let now = self.shared.clock.now();
-            guarded(|| opened.document.handle(now, Event::Overflowed { session }, &mut opened.effects))?;
+            guarded(|| opened.document.handle(now, Event::Overflowed { session, content }, &mut opened.effects))?;
         }
         Ok(())
     }

@@ -25,18 +25,17 @@ pub use metrics::Metrics;
 pub use outbox::Outgoing;
 
 use crate::config::{Config, InvalidConfig};
-use crate::document::{Document, Millis, Now, OpenError, WallTime};
+use crate::document::{Document, Millis, Now, OpenError, STACK_BYTES, WallTime};
 use crate::id::{ClientId, DocName, Seq, SessionId};
+pub use crate::store::Durability;
 use crate::store::writer::Writer;
-use crate::store::{Durability, MemoryStore, Store, StoreError};
+use crate::store::{MemoryStore, Store, StoreError};
 use access::{Hook, Open};
 use actor::Actor;
 use mailbox::{Mail, Mailbox, Signals};
 use outbox::Outbox;
 use registry::Registry;
 
-/// yrs decodes, applies and drops recursively. The memory is taken when it's used, not when it's reserved.
-const STACK_BYTES: usize = 64 << 20;
 /// Loads and listings that may block at the same time.
 const BLOCKING_THREADS: usize = 8;
 

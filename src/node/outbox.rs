@@ -62,16 +62,16 @@ impl Outbox {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Puts a message in. `false` if that has made the session fall behind; for one that is behind already the
-    /// message is dropped and nothing is said. An empty outbox takes a message of any size.
+    /// Puts a message in. `false` if it's dropped, for the session is behind, or is from now on. An empty outbox takes a
+    /// message of any size.
     pub fn try_push(&self, message: Bytes) -> bool {
         let mut state = self.state();
-        if state.is_behind || state.closed.is_some() {
+        if state.closed.is_some() {
             return true;
         }
         let fits = state.queue.len() < self.messages_max && state.bytes + message.len() <= self.bytes_max;
-        if !fits && !state.queue.is_empty() {
-            state.is_behind = true;
+        state.is_behind |= !fits && !state.queue.is_empty();
+        if state.is_behind {
             return false;
         }
         state.bytes += message.len();

@@ -5,17 +5,17 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use super::lib0::write_var_uint;
-use super::vet::{self, Section, Span, Visit};
-use crate::config::Limits;
+use super::vet::{self, Bounds, Section, Span, Visit};
 use crate::id::{ClientId, Clock};
 
 /// One update that says what `updates` say one after the other. `None` if one of them isn't an update, or doesn't begin
 /// where the one before has ended; then they have to go one by one.
-pub fn merge(updates: &[&[u8]], limits: &Limits) -> Option<Vec<u8>> {
+pub fn merge(updates: &[&[u8]]) -> Option<Vec<u8>> {
     let mut merged = Merged::default();
     for update in updates {
+        // They were taken, so they cost no more than they may.
         let mut parts = Parts::default();
-        vet::walk(update, limits, &mut parts).ok()?;
+        vet::walk(update, &Bounds::STORED, &mut parts).ok()?;
         merged.add(update, parts)?;
     }
     Some(merged.encode())
@@ -110,10 +110,6 @@ fn encode_ranges(out: &mut Vec<u8>, client: ClientId, ranges: &mut Vec<(Clock, C
 mod tests {
     use super::*;
 
-    fn merged(updates: &[&[u8]]) -> Option<Vec<u8>> {
-        merge(updates, &Limits::default())
-    }
-
     /// Client 1 writes "a" into "t", then "b" after it; client 2 writes "c" after that.
     const A: &[u8] = &[1, 1, 1, 0, 4, 1, 1, b't', 1, b'a', 0];
     const B: &[u8] = &[1, 1, 1, 1, 0x84, 1, 0, 1, b'b', 0];
@@ -123,20 +119,20 @@ mod tests {
     fn structs_of_one_client_follow_each_other_and_clients_come_greatest_first() {
         let wanted =
             [&[2][..], &[1, 2, 0, 0x84, 1, 1, 1, b'c'], &[2, 1, 0, 4, 1, 1, b't', 1, b'a', 0x84, 1, 0, 1, b'b'], &[0]];
-        assert_eq!(merged(&[A, B, C]), Some(wanted.concat()));
+        assert_eq!(merge(&[A, B, C]), Some(wanted.concat()));
     }
 
     #[test]
     fn deletes_are_sorted_and_those_that_touch_become_one() {
         let delete = |clock, length| vec![0, 1, 1, 1, clock, length];
         let (one, two, three) = (delete(4, 2), delete(0, 1), delete(1, 2));
-        assert_eq!(merged(&[&one, &two, &three]), Some(vec![0, 1, 1, 2, 0, 3, 4, 2]));
+        assert_eq!(merge(&[&one, &two, &three]), Some(vec![0, 1, 1, 2, 0, 3, 4, 2]));
     }
 
     #[test]
     fn what_does_not_follow_is_not_merged() {
-        assert_eq!(merged(&[B, A]), None);
-        assert_eq!(merged(&[A, A]), None);
-        assert_eq!(merged(&[A, &[7]]), None);
+        assert_eq!(merge(&[B, A]), None);
+        assert_eq!(merge(&[A, A]), None);
+        assert_eq!(merge(&[A, &[7]]), None);
     }
 }

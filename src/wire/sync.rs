@@ -21,7 +21,7 @@ use crate::id::{ClientId, Clock};
 
 const SYNC: u64 = 0;
 const AWARENESS: u64 = 1;
-const AUTH: u64 = 2;
+pub(crate) const AUTH: u64 = 2;
 const QUERY_AWARENESS: u64 = 3;
 /// The type of an acknowledgement. Below 128, so that it's one byte in every implementation.
 pub const ACKNOWLEDGED: u64 = 103;
@@ -45,7 +45,7 @@ pub enum Frame<'a> {
     QueryAwareness,
     /// A refusal in words. Only servers send it.
     Denied(&'a str),
-    /// A type that we don't know. Its length is unknown too, so the rest of the message is skipped with it.
+    /// A type, or a sub-type of this type, that we don't know. Its length is unknown too, so the rest of the message is skipped with it.
     Unknown(u64),
 }
 
@@ -69,12 +69,12 @@ impl<'a> Frames<'a> {
                 STEP_1 => Frame::SyncStep1(reader.var_bytes()?),
                 STEP_2 => Frame::SyncStep2(reader.var_bytes()?),
                 UPDATE => Frame::Update(reader.var_bytes()?),
-                other => Frame::Unknown(other),
+                _ => Frame::Unknown(SYNC),
             },
             AWARENESS => Frame::Awareness(reader.var_bytes()?),
             AUTH => match reader.var_uint()? {
                 0 => Frame::Denied(reader.var_string()?),
-                other => Frame::Unknown(other),
+                _ => Frame::Unknown(AUTH),
             },
             QUERY_AWARENESS => Frame::QueryAwareness,
             other => Frame::Unknown(other),

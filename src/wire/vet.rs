@@ -12,7 +12,7 @@
 //! Nothing recurses, and memory grows with the number of clients and holes, never with a declared count. The walk tells
 //! what it meets to a [`Visit`], which keeps what it needs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use super::Malformed;
@@ -24,8 +24,32 @@ use crate::id::{ClientId, Clock};
 const CLOCK_END: u64 = 1 << 31;
 /// Values may nest at most this deep whatever the limits say: the walk keeps one number a level.
 const DEPTH_END: usize = 256;
-/// Runs of structs that a walk keeps apart: an update with more holes than this is an attack.
-const SPANS_MAX: usize = 65_536;
+/// Holes in one update: one with more is an attack.
+const HOLES_MAX: usize = 65_536;
+/// The kind of an item that is a shared type.
+const TYPE: u8 = 7;
+
+/// What one update may cost.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Client ids. yrs recurses once for each.
+    pub clients_max: u64,
+    /// Structs.
+    pub structs_max: u64,
+    /// How deep a value may nest. yrs decodes values recursively.
+    pub depth_max: usize,
+}
+
+impl Bounds {
+    /// For what was taken before. It's bounded by what it took to take it, whatever the limits are today.
+    pub const STORED: Self = Self { clients_max: u64::MAX, structs_max: u64::MAX, depth_max: DEPTH_END };
+
+    /// For what comes in.
+    pub fn of(limits: &Limits) -> Self {
+        let depth_max = limits.value_depth_max.min(DEPTH_END);
+        Self { clients_max: limits.update_clients_max, structs_max: limits.update_structs_max, depth_max }
+    }
+}
 
 /// Consecutive clocks of one client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +71,9 @@ pub struct Outline {
     pub needs: BTreeMap<ClientId, Clock>,
     /// How many units the delete set names.
     pub deleted: u64,
+    /// How many of the structs are shared types.
+    pub types: u64,
+    holes: usize,
 }
 
 /// Why an update isn't taken. The document is as it was.
@@ -81,6 +108,9 @@ pub trait Visit {
     /// All clocks of `client` below `end` must be there or come along.
     fn need(&mut self, _client: ClientId, _end: Clock) {}
 
+    /// A struct is a shared type.
+    fn shared_type(&mut self) {}
+
     /// Units that are deleted.
     fn delete(&mut self, _span: Span) {}
 }
@@ -100,9 +130,9 @@ pub struct Section {
 ///
 /// # Errors
 /// If it isn't an update, or not one that can be held safely.
-pub fn outline(update: &[u8], limits: &Limits) -> Result<Outline, Refusal> {
+pub fn outline(update: &[u8], bounds: &Bounds) -> Result<Outline, Refusal> {
     let mut outline = Outline::default();
-    walk(update, limits, &mut outline)?;
+    walk(update, bounds, &mut outline)?;
     Ok(outline)
 }
 
@@ -110,13 +140,8 @@ pub fn outline(update: &[u8], limits: &Limits) -> Result<Outline, Refusal> {
 ///
 /// # Errors
 /// Like [`outline`]; what was visited before is of no use then.
-pub fn walk(update: &[u8], limits: &Limits, visit: &mut impl Visit) -> Result<(), Refusal> {
-    let mut walk = Walk {
-        reader: Reader::new(update),
-        visit,
-        structs_left: limits.update_structs_max,
-        depth_max: limits.value_depth_max.min(DEPTH_END),
-    };
+pub fn walk(update: &[u8], bounds: &Bounds, visit: &mut impl Visit) -> Result<(), Refusal> {
+    let mut walk = Walk { reader: Reader::new(update), visit, bounds, structs_left: bounds.structs_max };
     walk.sections()?;
     walk.deletes()?;
     if !walk.reader.is_empty() {
@@ -127,8 +152,11 @@ pub fn walk(update: &[u8], limits: &Limits, visit: &mut impl Visit) -> Result<()
 
 impl Visit for Outline {
     fn span(&mut self, span: Span) -> Result<(), &'static str> {
-        if self.spans.len() >= SPANS_MAX {
-            return Err("too many holes in one update");
+        if self.spans.last().is_some_and(|last| last.client == span.client) {
+            self.holes += 1;
+            if self.holes > HOLES_MAX {
+                return Err("too many holes in one update");
+            }
         }
         self.spans.push(span);
         Ok(())
@@ -137,6 +165,10 @@ impl Visit for Outline {
     fn need(&mut self, client: ClientId, end: Clock) {
         let need = self.needs.entry(client).or_default();
         *need = (*need).max(end);
+    }
+
+    fn shared_type(&mut self) {
+        self.types += 1;
     }
 
     fn delete(&mut self, span: Span) {
@@ -148,8 +180,8 @@ impl Visit for Outline {
 struct Walk<'a, V> {
     reader: Reader<'a>,
     visit: &'a mut V,
+    bounds: &'a Bounds,
     structs_left: u64,
-    depth_max: usize,
 }
 
 impl<V: Visit> Walk<'_, V> {
@@ -158,11 +190,18 @@ impl<V: Visit> Walk<'_, V> {
     }
 
     fn sections(&mut self) -> Result<(), Refusal> {
-        let mut seen = BTreeMap::new();
-        for _ in 0..self.reader.count(3)? {
+        let mut seen = BTreeSet::new();
+        let clients = self.reader.count(3)?;
+        if clients > self.bounds.clients_max {
+            return self.refuse("too many clients in one update");
+        }
+        for _ in 0..clients {
             let structs = self.reader.count(1)?;
+            if structs == 0 {
+                return self.refuse("a client is listed without structs");
+            }
             let client = self.client()?;
-            if seen.insert(client, ()).is_some() {
+            if !seen.insert(client) {
                 return self.refuse("a client is listed twice");
             }
             let clock = self.reader.var_uint()?;
@@ -273,7 +312,7 @@ impl<V: Visit> Walk<'_, V> {
                 self.reader.var_string()?;
                 self.json()?;
             }
-            7 => self.type_ref()?,
+            TYPE => self.type_ref()?,
             8 => {
                 let values = self.reader.count(1)?;
                 for _ in 0..values {
@@ -303,7 +342,7 @@ impl<V: Visit> Walk<'_, V> {
                 b']' | b'}' if !in_string => depth = depth.saturating_sub(1),
                 _ => {}
             }
-            if depth > self.depth_max {
+            if depth > self.bounds.depth_max {
                 return self.refuse("a value nests too deep");
             }
         }
@@ -311,6 +350,7 @@ impl<V: Visit> Walk<'_, V> {
     }
 
     fn type_ref(&mut self) -> Result<(), Refusal> {
+        self.visit.shared_type();
         match self.reader.var_uint()? {
             0..=2 | 4 | 6 => Ok(()),
             3 => self.skip_text(),
@@ -332,7 +372,7 @@ impl<V: Visit> Walk<'_, V> {
                 119 => self.skip_text()?,
                 116 => self.skip_bytes()?,
                 tag @ (118 | 117) => {
-                    if depth == self.depth_max {
+                    if depth == self.bounds.depth_max {
                         return self.refuse("a value nests too deep");
                     }
                     let is_object = tag == 118;
@@ -368,10 +408,10 @@ impl<V: Visit> Walk<'_, V> {
     }
 
     fn deletes(&mut self) -> Result<(), Refusal> {
-        let mut seen = BTreeMap::new();
+        let mut seen = BTreeSet::new();
         for _ in 0..self.reader.count(2)? {
             let client = self.client()?;
-            if seen.insert(client, ()).is_some() {
+            if !seen.insert(client) {
                 return self.refuse("a client is listed twice in the delete set");
             }
             for _ in 0..self.reader.count(2)? {
@@ -395,7 +435,7 @@ mod tests {
     use super::*;
 
     fn outlined(update: &[u8]) -> Result<Outline, Refusal> {
-        outline(update, &Limits::default())
+        outline(update, &Bounds::of(&Limits::default()))
     }
 
     fn refused(update: &[u8]) -> &'static str {

@@ -33,7 +33,7 @@ fn d1_append_precedes_send_of_the_same_update() {
 
 /// Whether an effect tells these that Ada's first letter is deleted.
 fn tells(effect: &Effect, whom: Audience) -> bool {
-    matches!(effect, Effect::Send { to, message } if *to == whom && message.ends_with(&[1, 1, 1, 0, 1]))
+    matches!(effect, Effect::Send { to, message, .. } if *to == whom && message.ends_with(&[1, 1, 1, 0, 1]))
 }
 
 #[test]

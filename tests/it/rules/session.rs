@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use y_mesh::ClientId;
-use y_mesh::document::{Access, Audience, CloseCode, Event, Reason};
+use y_mesh::document::{Access, Audience, CloseCode, Content, Event, Reason};
 use y_mesh::wire::{sync, vet};
 
 use crate::support::client::Client;
@@ -46,7 +46,7 @@ fn s2_sync_step_1_is_answered_with_what_it_lacks() {
     let effects = world.event(Event::Received { session: other, message: sync::sync_step_1(&[1, 1, 3]) });
     let sends = sends(&effects);
     assert_eq!((sends.len(), sends[0].0), (1, Audience::One(other)));
-    let spans = vet::outline(update_in(&sends[0].1), &world.config.limits).unwrap().spans;
+    let spans = vet::outline(update_in(&sends[0].1), &vet::Bounds::STORED).unwrap().spans;
     assert_eq!(spans, [vet::Span { client: ClientId(1), start: 3, end: 6 }]);
 }
 
@@ -199,7 +199,9 @@ fn s5_messages_of_who_has_left_change_nothing() {
     for message in [ada.write("late"), vec![ada.presence.set(Some("{}"))], vec![sync::sync_step_1(&[0])]].concat() {
         world.event(Event::Received { session, message });
     }
-    for event in [Event::Drained { session }, Event::Overflowed { session }, Event::Left { session }] {
+    for event in
+        [Event::Drained { session }, Event::Overflowed { session, content: Content::Update }, Event::Left { session }]
+    {
         world.event(event);
     }
     world.event(Event::Reauthorized { session, access: None });

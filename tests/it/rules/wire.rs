@@ -1,7 +1,7 @@
 //! W: bytes that come in.
 
 use bytes::Bytes;
-use y_mesh::document::{CloseCode, Reason};
+use y_mesh::document::{CloseCode, Reason, STACK_BYTES};
 use y_mesh::wire::sync;
 use y_mesh::yrs::types::Attrs;
 use y_mesh::yrs::updates::decoder::Decode;
@@ -16,8 +16,6 @@ use crate::support::content::{LIST, MAP, TEXT, XML};
 use crate::support::frames::awareness;
 use crate::support::raw;
 use crate::support::world::World;
-
-const REASONABLE_STACK: usize = 16 << 20;
 
 /// A world in which one client wrote "hello" and shows itself, with its session.
 fn hello() -> (World, y_mesh::SessionId, Client) {
@@ -181,7 +179,7 @@ fn an_update_that_lists_clients_without_structs() {
 #[test]
 fn w5_clients_listed_without_structs_cannot_exhaust_the_stack() {
     let name = "rules::wire::w5_clients_listed_without_structs_cannot_exhaust_the_stack";
-    assert!(survives(name, REASONABLE_STACK, an_update_that_lists_clients_without_structs));
+    assert!(survives(name, STACK_BYTES, an_update_that_lists_clients_without_structs));
 }
 
 /// Each client's text stands on the one before, as when many have written one after the other.
@@ -197,31 +195,40 @@ fn a_chain(clients: u64) -> Vec<u8> {
 fn a_long_chain_of_clients() {
     let mut world = World::new();
     let session = world.join();
-    world.say(session, [sync::sync_step_2(&a_chain(65_000))]);
+    let clients_max = world.config.limits.update_clients_max;
+    world.say(session, [sync::sync_step_2(&a_chain(clients_max))]);
+    assert_eq!((world.closed(session), world.journal.records().len()), (None, 1));
+    world.say(session, [sync::sync_step_2(&a_chain(clients_max + 1))]);
+    assert_eq!(world.closed(session), Some(CloseCode::Refused));
 }
 
 #[test]
 fn w5_a_long_chain_of_clients_cannot_exhaust_the_stack() {
     let name = "rules::wire::w5_a_long_chain_of_clients_cannot_exhaust_the_stack";
-    assert!(survives(name, REASONABLE_STACK, a_long_chain_of_clients));
+    assert!(survives(name, STACK_BYTES, a_long_chain_of_clients));
 }
 
 /// yrs deletes what is nested with one stack frame a level.
 fn types_that_nest_deep_are_deleted() {
     let mut world = World::new();
     let session = world.join();
-    for from in (0..200_000).step_by(1_000) {
+    let types_max = world.config.limits.document_types_max;
+    for from in (0..types_max + 1).step_by(1_000) {
         let level = |clock| if clock == 0 { raw::array(LIST) } else { raw::array_in((7, clock - 1)) };
         world.say(session, [sync::update(&raw::alone(7, from, (from..from + 1_000).map(level)))]);
     }
-    world.say(session, [sync::update(&raw::update(&[], &[(7, 0, 1)]))]);
+    assert_eq!(world.closed(session), Some(CloseCode::Refused), "one type too many");
+    assert_eq!(world.document.state_vector().get(y_mesh::ClientId(7)) as u64, types_max);
+    let other = world.join();
+    world.say(other, [sync::update(&raw::update(&[], &[(7, 0, 1)]))]);
     world.turn();
+    assert_eq!(world.closed(other), None);
 }
 
 #[test]
 fn w5_types_that_nest_deep_cannot_exhaust_the_stack() {
     let name = "rules::wire::w5_types_that_nest_deep_cannot_exhaust_the_stack";
-    assert!(survives(name, REASONABLE_STACK, types_that_nest_deep_are_deleted));
+    assert!(survives(name, STACK_BYTES, types_that_nest_deep_are_deleted));
 }
 
 #[test]

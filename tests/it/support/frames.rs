@@ -52,7 +52,7 @@ pub fn awareness(entries: &[(u64, Clock, Option<&str>)]) -> Bytes {
 /// All messages that effects send, with their audiences.
 pub fn sends(effects: &[Effect]) -> Vec<(Audience, Bytes)> {
     let send = |effect: &Effect| match effect {
-        Effect::Send { to, message } => Some((*to, message.clone())),
+        Effect::Send { to, message, .. } => Some((*to, message.clone())),
         _ => None,
     };
     effects.iter().filter_map(send).collect()

@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use y_mesh::document::{
-    Access, Audience, CloseCode, Document, Effect, Event, Kind, Millis, Now, Reason, StateVector, Stored, WallTime,
+    Access, Audience, CloseCode, Content as Delivered, Document, Effect, Event, Kind, Millis, Now, Reason, StateVector,
+    Stored, WallTime,
 };
 use y_mesh::wire::sync::{Frame, Frames};
-use y_mesh::wire::vet;
+use y_mesh::wire::vet::{self, Bounds};
 use y_mesh::{ClientId, Config, Identity, NodeId, SessionId};
 
 use super::client::Client;
@@ -207,7 +208,6 @@ impl World {
     }
 
     pub fn perform(&mut self, effects: Vec<Effect>) -> Vec<Effect> {
-        let mut overflowed = Vec::new();
         for effect in &effects {
             match effect {
                 Effect::Append { seq, record } => {
@@ -215,31 +215,27 @@ impl World {
                     self.journal.append(*seq, record.clone());
                 }
                 Effect::Compact { through, snapshot } => self.journal.compact(*through, snapshot.clone()),
-                Effect::Send { to, message } => self.deliver(*to, message, &mut overflowed),
+                Effect::Send { to, content, message } => self.deliver(*to, *content, message),
                 Effect::Acknowledge { session, durable, refused } => self.acknowledge(*session, (*durable, *refused)),
                 Effect::Close { session, code } => self.close(*session, *code),
                 Effect::Refused { .. } | Effect::Retire => {}
             }
         }
         self.effects.extend(effects.iter().cloned());
-        for session in overflowed {
-            let mut more = Vec::new();
-            self.document.handle(self.now, Event::Overflowed { session }, &mut more);
-            assert!(more.is_empty(), "an overflow asks for nothing");
-        }
         effects
     }
 
     fn note_appended(&mut self, update: &[u8]) {
-        let outline = vet::outline(update, &self.config.limits).expect("what is journalled can be vetted again");
+        let outline = vet::outline(update, &Bounds::STORED).expect("what is journalled can be vetted again");
         for span in outline.spans {
             assert!(span.start <= self.appended.get(span.client), "what is journalled stands on what was");
             self.appended.raise(span.client, span.end);
         }
     }
 
-    fn deliver(&mut self, to: Audience, message: &Bytes, overflowed: &mut Vec<SessionId>) {
+    fn deliver(&mut self, to: Audience, content: Delivered, message: &Bytes) {
         self.hold_always(message);
+        let mut missed = Vec::new();
         for (session, outbox) in &mut self.sessions {
             let is_meant = match to {
                 Audience::One(one) => one == *session,
@@ -247,12 +243,14 @@ impl World {
                 Audience::Clients => !outbox.is_peer,
                 Audience::Peers => outbox.is_peer,
             };
-            if !is_meant || outbox.closed.is_some() || outbox.is_behind {
-                continue;
+            if is_meant && outbox.closed.is_none() && !outbox.try_push(message) {
+                missed.push(*session);
             }
-            if !outbox.try_push(message) {
-                overflowed.push(*session);
-            }
+        }
+        for session in missed {
+            let mut more = Vec::new();
+            self.document.handle(self.now, Event::Overflowed { session, content }, &mut more);
+            assert!(more.is_empty(), "an overflow asks for nothing");
         }
     }
 
@@ -261,8 +259,8 @@ impl World {
         let frames: Vec<_> = Frames::of(message).map(|frame| frame.expect("a whole frame is sent")).collect();
         assert_eq!(frames.len(), 1, "W1: one frame a message is sent");
         if let Frame::SyncStep2(update) | Frame::Update(update) = frames[0] {
-            let outline =
-                vet::outline(update, &y_mesh::Limits::default()).expect("what is sent passes our own vetting");
+            let outline = vet::outline(update, &Bounds::of(&y_mesh::Limits::default()))
+                .expect("what is sent passes our own vetting");
             for span in outline.spans {
                 assert!(span.end <= self.appended.get(span.client), "D1: appended before it's sent");
             }
