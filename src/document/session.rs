@@ -183,7 +183,8 @@ impl Ledger {
     /// Settles what can be, and gives the new counts (durable, refused) if they have changed.
     pub fn settle(&mut self, durable: Seq) -> Option<(u64, u64)> {
         let before = (self.durable, self.refused);
-        while let Some(entry) = self.open.pop_front_if(|entry| entry.seq <= durable) {
+        while let Some(entry) = self.open.front().copied().filter(|entry| entry.seq <= durable) {
+            self.open.pop_front();
             self.durable += entry.kept;
             self.refused += entry.refused;
         }
