@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde::de::IgnoredAny;
 
-use super::event::Millis;
+use super::time::Millis;
 use crate::config::{Limits, Timing};
 use crate::id::{ClientId, Clock, SessionId};
 use crate::wire::sync::{self, Entry};

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::event::WallTime;
+use super::time::WallTime;
 use crate::config::Limits;
 use crate::id::{Identity, Seq};
 

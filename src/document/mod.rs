@@ -3,6 +3,9 @@
 //! [`Document::handle`] takes one [`Event`] at a moment and appends the [`Effect`]s that it asks for, in the order in
 //! which they're to be done. It can't fail: what a client does wrong ends that client's session and changes nothing else.
 //!
+//! What a session sends is in `frames`, what goes out in `fanout`, who is here in `presence`; here is the rest: who comes
+//! and goes, what is kept, and time. Parts that know nothing of sessions and turns: `replica` (yrs), `awareness`, `journal`.
+//!
 //! # The rules
 //!
 //! Each is held by at least one test whose name begins with its number.
@@ -65,30 +68,35 @@
 
 mod awareness;
 mod event;
+mod fanout;
+mod frames;
 mod journal;
+mod presence;
 mod replica;
 mod session;
 mod state_vector;
+mod time;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
 
-pub use event::{Access, Audience, CloseCode, Content, Denied, Effect, Event, Kind, Millis, Now, Reason, WallTime};
+pub use event::{Access, Audience, CloseCode, Content, Denied, Effect, Event, Kind, Reason};
 pub use journal::{Record, Stored};
 pub use replica::{OpenError, ReadTransaction, Refused, WriteTransaction};
 pub use state_vector::StateVector;
+pub use time::{Millis, Now, WallTime};
 
 use crate::config::{Config, Limits, Timing};
-use crate::id::{ClientId, Clock, Identity, SessionId};
-use crate::wire::Malformed;
-use crate::wire::merge::merge;
-use crate::wire::sync::{self, Entries, Frame, Frames};
-use awareness::{Awareness, Heard};
+use crate::id::{ClientId, Identity, SessionId};
+use crate::wire::sync;
+use awareness::Awareness;
+use fanout::Turn;
 use journal::Journal;
+use presence::Recall;
 use replica::{Applied, Replica};
-use session::{Behind, Fate, Opening, Session};
+use session::Session;
 
 /// The stack that a thread needs which handles documents of the default limits: yrs recurses, a level for each shared
 /// type within another, and for each client of an update. It's taken when it's used, not when it's reserved.
@@ -127,38 +135,6 @@ pub struct Document {
     recall: Recall,
     ending: Option<CloseCode>,
     store_has_failed: bool,
-}
-
-/// What a message asks for. It's answered once, however often it's asked in that message.
-#[derive(Default)]
-struct Asked {
-    vector: Option<StateVector>,
-    everybody: bool,
-}
-
-/// Who comes back doesn't see those who stayed until they announce themselves anew (A1).
-#[derive(Default)]
-struct Recall {
-    /// When the last of those came who wait for that.
-    since: Option<Millis>,
-    /// When they were last made to.
-    last: Option<Millis>,
-}
-
-/// What came between two `TurnEnded`, and waits to go out.
-#[derive(Default)]
-struct Turn {
-    updates: Vec<Relayed>,
-    /// What was here of each client's work before the turn. A session that overflows has at least that.
-    floor: BTreeMap<ClientId, Clock>,
-    /// Sessions that were answered in this turn.
-    answered: Vec<SessionId>,
-    has_ended: bool,
-}
-
-struct Relayed {
-    update: Bytes,
-    from_peer: bool,
 }
 
 impl Document {
@@ -279,158 +255,6 @@ impl Document {
         self.tell_everybody(now, id, effects);
     }
 
-    fn on_received(&mut self, now: Now, id: SessionId, message: &Bytes, effects: &mut Vec<Effect>) {
-        self.begin_turn();
-        let mut asked = Asked::default();
-        for (number, frame) in Frames::of(message).enumerate() {
-            if !self.sessions.contains_key(&id) {
-                return;
-            }
-            if number >= self.limits().message_frames_max {
-                return self.close(now, id, CloseCode::TooBig, effects);
-            }
-            match frame {
-                Ok(frame) => self.on_frame(now, id, message, frame, &mut asked, effects),
-                Err(malformed) => return self.on_malformed(now, id, malformed, effects),
-            }
-        }
-        if let Some(known) = asked.vector {
-            self.answer(now, id, known, effects);
-        }
-        if asked.everybody {
-            self.tell_everybody(now, id, effects);
-        }
-        self.settle(id, effects);
-    }
-
-    fn on_frame(
-        &mut self,
-        now: Now,
-        id: SessionId,
-        message: &Bytes,
-        frame: Frame<'_>,
-        asked: &mut Asked,
-        effects: &mut Vec<Effect>,
-    ) {
-        let opening = self.advance_opening(id, &frame);
-        match frame {
-            Frame::SyncStep1(vector) => self.on_sync_step_1(now, id, vector, asked, effects),
-            Frame::SyncStep2(update) => self.on_update(now, id, &message.slice_ref(update), true, effects),
-            Frame::Update(update) => self.on_update(now, id, &message.slice_ref(update), false, effects),
-            Frame::Awareness(body) => self.on_awareness(now, id, body, opening, effects),
-            Frame::QueryAwareness => asked.everybody = true,
-            Frame::Denied(_) => refuse(id, Reason::UnknownType(sync::AUTH), effects),
-            Frame::Unknown(kind) => refuse(id, Reason::UnknownType(kind), effects),
-        }
-    }
-
-    /// Where the session stood before this frame, and where it stands after it.
-    fn advance_opening(&mut self, id: SessionId, frame: &Frame<'_>) -> Opening {
-        let Some(session) = self.sessions.get_mut(&id) else { return Opening::Done(None) };
-        let before = session.opening;
-        session.opening = match (before, frame) {
-            (Opening::Silent, Frame::SyncStep1(_)) => Opening::Asked,
-            (Opening::Silent, _) => Opening::Silent,
-            (Opening::Asked, _) => Opening::Done(None),
-            (Opening::Done(own), _) => Opening::Done(own),
-        };
-        before
-    }
-
-    fn on_malformed(&mut self, now: Now, id: SessionId, malformed: Malformed, effects: &mut Vec<Effect>) {
-        refuse(id, Reason::Malformed(malformed), effects);
-        self.close(now, id, CloseCode::Malformed, effects);
-    }
-
-    fn on_sync_step_1(&mut self, now: Now, id: SessionId, vector: &[u8], asked: &mut Asked, effects: &mut Vec<Effect>) {
-        if vector.len() > self.limits().state_vector_bytes_max {
-            return self.close(now, id, CloseCode::TooBig, effects);
-        }
-        match StateVector::decode(vector) {
-            Ok(known) => asked.vector = Some(known),
-            Err(malformed) => self.on_malformed(now, id, malformed, effects),
-        }
-    }
-
-    /// Sends what a session lacks that has `known`, or notes it until its outbox is empty.
-    fn answer(&mut self, now: Now, id: SessionId, known: StateVector, effects: &mut Vec<Effect>) {
-        let Some(session) = self.sessions.get_mut(&id) else { return };
-        if let Some(behind) = &mut session.behind {
-            behind.basis = Some(known);
-            return;
-        }
-        let message = self.diff_message(&known);
-        if let Some(session) = self.sessions.get_mut(&id) {
-            session.basis = Some(known);
-            self.turn.answered.push(id);
-        }
-        self.send(now, id, Content::Answer, message, effects);
-    }
-
-    fn tell_everybody(&mut self, now: Now, id: SessionId, effects: &mut Vec<Effect>) {
-        if let Some(everybody) = self.awareness.everybody() {
-            self.send(now, id, Content::Awareness, everybody, effects);
-        }
-    }
-
-    fn diff_message(&mut self, known: &StateVector) -> Bytes {
-        if !known.is_empty() {
-            return sync::sync_step_2(&self.replica.diff(known));
-        }
-        self.whole.get_or_insert_with(|| sync::sync_step_2(&self.replica.snapshot())).clone()
-    }
-
-    fn on_update(&mut self, now: Now, id: SessionId, update: &Bytes, answers: bool, effects: &mut Vec<Effect>) {
-        let Some(session) = self.sessions.get(&id) else { return };
-        if !session.may_write() {
-            return self.on_update_read_only(now, id, update, answers, effects);
-        }
-        let (author, from_peer) = (session.identity(), session.is_peer());
-        let fate = match self.replica.apply(update, &self.config.limits) {
-            Ok(Applied::Missing) => {
-                refuse(id, Reason::Missing, effects);
-                self.ask(now, id, effects);
-                Fate::Missing
-            }
-            Ok(applied) => {
-                self.keep(now, applied, author, from_peer, effects);
-                Fate::Kept(self.journal.appended())
-            }
-            Err(refused) => return self.on_refused(now, id, refused, effects),
-        };
-        self.note(id, fate, answers);
-    }
-
-    fn on_update_read_only(
-        &mut self,
-        now: Now,
-        id: SessionId,
-        update: &Bytes,
-        answers: bool,
-        effects: &mut Vec<Effect>,
-    ) {
-        if self.replica.knows(update, answers, &self.config.limits) {
-            return self.note(id, Fate::Kept(self.journal.appended()), answers);
-        }
-        refuse(id, Reason::ReadOnly, effects);
-        self.deny(now, id, Denied::Write, effects);
-        self.note(id, Fate::Refused, answers);
-    }
-
-    fn on_refused(&mut self, now: Now, id: SessionId, refused: Refused, effects: &mut Vec<Effect>) {
-        let is_broken = matches!(refused, Refused::Broken(_));
-        if let (Refused::Partly { taken, .. }, Some(session)) = (&refused, self.sessions.get(&id)) {
-            let (author, from_peer) = (session.identity(), session.is_peer());
-            self.keep(now, taken.as_ref().clone(), author, from_peer, effects);
-        }
-        refuse(id, Reason::Update(refused), effects);
-        self.close(now, id, CloseCode::Refused, effects);
-        if is_broken {
-            self.end(now, CloseCode::Broken, effects);
-            self.retire_if_ending(effects);
-        }
-    }
-
     /// Puts what changed into the journal (D1), and into the turn.
     fn keep(&mut self, now: Now, applied: Applied, author: Identity, from_peer: bool, effects: &mut Vec<Effect>) {
         let Applied::Fresh { update, floor } = applied else { return };
@@ -439,246 +263,8 @@ impl Document {
         }
         let seq = self.journal.append(update.len());
         effects.push(Effect::Append { seq, record: Record { update: update.clone(), author, at: now.wall } });
-        for (client, before) in floor {
-            self.turn.floor.entry(client).or_insert(before);
-        }
-        self.turn.updates.push(Relayed { update, from_peer });
+        self.turn.add(update, floor, from_peer);
         self.whole = None;
-    }
-
-    /// Notes what became of a session's frame; what is settled is acknowledged after the message (D7).
-    fn note(&mut self, id: SessionId, fate: Fate, answers: bool) {
-        if let Some(session) = self.sessions.get_mut(&id) {
-            session.ledger.push(fate, answers);
-            self.unsettled.insert(id);
-        }
-    }
-
-    fn settle(&mut self, id: SessionId, effects: &mut Vec<Effect>) {
-        let Some(session) = self.sessions.get_mut(&id) else { return };
-        if let Some((durable, refused)) = session.ledger.settle(self.journal.durable()) {
-            effects.push(Effect::Acknowledge { session: id, durable, refused });
-        }
-        if !session.ledger.is_open() {
-            self.unsettled.remove(&id);
-        }
-    }
-
-    fn settle_all(&mut self, effects: &mut Vec<Effect>) {
-        if self.ending == Some(CloseCode::Later) {
-            return;
-        }
-        let open: Vec<_> = self.unsettled.iter().copied().collect();
-        for id in open {
-            self.settle(id, effects);
-        }
-    }
-
-    /// Asks a session for what is missing: now, or as soon as it may be asked again (H2).
-    fn ask(&mut self, now: Now, id: SessionId, effects: &mut Vec<Effect>) {
-        let interval = self.timing().ask_interval;
-        let Some(session) = self.sessions.get_mut(&id) else { return };
-        session.asks = true;
-        if let Some(last) = session.last_asked
-            && now.monotonic.since(last) < interval
-        {
-            return self.wake_at(last + interval);
-        }
-        if session.behind.is_none() {
-            session.asks = false;
-            session.last_asked = Some(now.monotonic);
-            let question = sync::sync_step_1(&self.replica.state().encode());
-            self.send(now, id, Content::Question, question, effects);
-        }
-    }
-
-    /// Tells a session, once, that something of its own isn't taken.
-    fn deny(&mut self, now: Now, id: SessionId, what: Denied, effects: &mut Vec<Effect>) {
-        let Some(session) = self.sessions.get_mut(&id) else { return };
-        let was_told = match what {
-            Denied::Write => &mut session.was_denied_write,
-            Denied::Awareness => &mut session.was_denied_awareness,
-        };
-        if !std::mem::replace(was_told, true) {
-            self.send(now, id, Content::Denied(what), denied(what), effects);
-        }
-    }
-
-    fn on_awareness(&mut self, now: Now, id: SessionId, body: &[u8], opening: Opening, effects: &mut Vec<Effect>) {
-        // All of it is read before any of it counts (W4).
-        let entries = match Entries::of(body).and_then(|entries| entries.collect::<Result<Vec<_>, _>>()) {
-            Ok(entries) => entries,
-            Err(malformed) => return self.on_malformed(now, id, malformed, effects),
-        };
-        let is_own = opening == Opening::Asked && entries.len() == 1;
-        for entry in entries {
-            if is_own && entry.state.is_some() {
-                self.own(now, id, entry.client, entry.clock, effects);
-            }
-            match self.awareness.hear(entry, now.monotonic, &self.config.limits, &self.config.timing) {
-                Heard::Refused => {
-                    refuse(id, Reason::Awareness, effects);
-                    self.deny(now, id, Denied::Awareness, effects);
-                }
-                Heard::New | Heard::Old => {}
-            }
-        }
-        if let Some(expires) = self.awareness.deadline() {
-            self.wake_at(expires);
-        }
-    }
-
-    /// The entry is the session's own (A2). After a reconnect it's made to raise its clock (A1).
-    fn own(&mut self, now: Now, id: SessionId, client: ClientId, clock: Clock, effects: &mut Vec<Effect>) {
-        self.awareness.claim(client, id);
-        if let Some(session) = self.sessions.get_mut(&id) {
-            session.opening = Opening::Done(Some(client));
-        }
-        if clock >= 1 {
-            self.send(now, id, Content::Goodbye, awareness::goodbye(client, clock), effects);
-            self.recall.since = Some(now.monotonic);
-        }
-    }
-
-    /// Makes those announce themselves anew whom somebody who came back can't see: now, or as soon as it may be (A1).
-    fn recall(&mut self, now: Now, effects: &mut Vec<Effect>) {
-        let Some(since) = self.recall.since else { return };
-        // Everybody's answer goes to everybody, so the more there are, the rarer.
-        let interval = self.timing().recall_interval * (1 + self.sessions.len() as u32 / 50);
-        if let Some(last) = self.recall.last
-            && now.monotonic.since(last) < interval
-        {
-            return self.wake_at(last + interval);
-        }
-        self.recall = Recall { since: None, last: Some(now.monotonic) };
-        let own = self.sessions.iter().filter_map(|(id, session)| Some((*id, session.own()?)));
-        let quiet: Vec<_> =
-            own.filter_map(|(id, client)| Some((id, client, self.awareness.clock_before(client, since)?))).collect();
-        for (id, client, clock) in quiet {
-            self.send(now, id, Content::Goodbye, awareness::goodbye(client, clock), effects);
-        }
-    }
-
-    fn begin_turn(&mut self) {
-        if std::mem::replace(&mut self.turn.has_ended, false) {
-            self.turn.floor.clear();
-            for id in self.turn.answered.drain(..) {
-                if let Some(session) = self.sessions.get_mut(&id) {
-                    session.basis = None;
-                }
-            }
-        }
-    }
-
-    fn on_turn_ended(&mut self, now: Now, effects: &mut Vec<Effect>) {
-        let updates = std::mem::take(&mut self.turn.updates);
-        if !self.sessions.is_empty() {
-            self.relay(now, &updates, effects);
-        }
-        if let Some(changes) = self.awareness.changes() {
-            self.broadcast(now, Audience::All, Content::Awareness, changes, effects);
-        }
-        self.recall(now, effects);
-        if !self.store_has_failed && self.journal.wants_compaction(&self.config.limits) {
-            let snapshot = self.replica.snapshot();
-            let through = self.journal.compacted(snapshot.len());
-            effects.push(Effect::Compact { through, snapshot });
-        }
-        self.turn.has_ended = true;
-    }
-
-    fn relay(&mut self, now: Now, updates: &[Relayed], effects: &mut Vec<Effect>) {
-        let all: Vec<_> = updates.iter().map(|relayed| &relayed.update).collect();
-        let ours: Vec<_> = updates.iter().filter(|r| !r.from_peer).map(|relayed| &relayed.update).collect();
-        if ours.len() == all.len() {
-            return self.relay_to(now, Audience::All, &all, effects);
-        }
-        self.relay_to(now, Audience::Clients, &all, effects);
-        self.relay_to(now, Audience::Peers, &ours, effects);
-    }
-
-    fn relay_to(&mut self, now: Now, to: Audience, updates: &[&Bytes], effects: &mut Vec<Effect>) {
-        for together in updates.chunks(self.limits().merge_updates_max.max(1)) {
-            let bytes: Vec<&[u8]> = together.iter().map(|update| &update[..]).collect();
-            let merged = if bytes.len() > 1 { merge(&bytes) } else { None };
-            let merged = merged.as_deref().map(|merged| vec![merged]);
-            for update in merged.unwrap_or(bytes) {
-                self.broadcast(now, to, Content::Update, sync::update(update), effects);
-            }
-        }
-    }
-
-    fn broadcast(&mut self, now: Now, to: Audience, content: Content, message: Bytes, effects: &mut Vec<Effect>) {
-        if self.sessions.is_empty() {
-            return;
-        }
-        if to == Audience::All {
-            self.last_broadcast = now.monotonic;
-        }
-        effects.push(Effect::Send { to, content, message });
-    }
-
-    /// Gives a session a message of its own, unless it's behind: then it gets what matters of it later.
-    fn send(&mut self, now: Now, id: SessionId, content: Content, message: Bytes, effects: &mut Vec<Effect>) {
-        let Some(session) = self.sessions.get_mut(&id) else { return };
-        if session.behind.is_some() {
-            return self.on_missed(now, id, content);
-        }
-        session.last_sent = now.monotonic;
-        effects.push(Effect::Send { to: Audience::One(id), content, message });
-    }
-
-    /// Notes what a session has missed, so that it gets it when its outbox is empty.
-    fn on_missed(&mut self, now: Now, id: SessionId, content: Content) {
-        let until = now.monotonic + self.config.timing.behind_max;
-        let Some(session) = self.sessions.get_mut(&id) else { return };
-        let behind = session.behind.get_or_insert_with(|| Behind::since(now.monotonic));
-        match content {
-            Content::Question => session.asks = true,
-            Content::Answer => behind.basis = session.basis.take().or(behind.basis.take()),
-            Content::Update if behind.basis.is_none() => {
-                let mut before = self.replica.state().clone();
-                self.turn.floor.iter().for_each(|(client, clock)| before.lower(*client, *clock));
-                behind.basis = Some(before);
-            }
-            Content::Awareness => behind.awareness = true,
-            Content::Goodbye => behind.goodbye = true,
-            Content::Denied(what) if !behind.denied.contains(&what) => behind.denied.push(what),
-            Content::Update | Content::Denied(_) | Content::KeepAlive => {}
-        }
-        self.wake_at(until);
-    }
-
-    /// A session's outbox is empty: it gets what it has missed. What of that isn't taken either, for an empty outbox takes
-    /// one message of any size and not two, is noted anew, and comes when that one has gone.
-    fn on_drained(&mut self, now: Now, id: SessionId, effects: &mut Vec<Effect>) {
-        self.begin_turn();
-        let Some(session) = self.sessions.get_mut(&id) else { return };
-        let Some(behind) = session.behind.take() else { return };
-        let own = session.own().filter(|_| behind.goodbye);
-        if let Some(client) = own {
-            let goodbye = awareness::goodbye(client, self.awareness.clock(client));
-            self.send(now, id, Content::Goodbye, goodbye, effects);
-        }
-        self.ask_if_owed(now, id, effects);
-        for what in behind.denied {
-            self.send(now, id, Content::Denied(what), denied(what), effects);
-        }
-        if let Some(basis) = behind.basis {
-            self.answer(now, id, basis, effects);
-        }
-        if let Some(anew) = self.awareness.anew().filter(|_| behind.awareness) {
-            self.send(now, id, Content::Awareness, anew, effects);
-        }
-        self.wake_at(now.monotonic + self.timing().quiet_max);
-    }
-
-    /// Asks a question that was noted but not sent, however short ago the last one was.
-    fn ask_if_owed(&mut self, now: Now, id: SessionId, effects: &mut Vec<Effect>) {
-        if let Some(session) = self.sessions.get_mut(&id).filter(|session| session.asks) {
-            session.last_asked = None;
-            self.ask(now, id, effects);
-        }
     }
 
     fn on_reauthorized(&mut self, now: Now, id: SessionId, access: Option<Access>, effects: &mut Vec<Effect>) {
@@ -789,13 +375,6 @@ impl Document {
         self.idle_since = Some(now.monotonic);
         self.wake_at(now.monotonic + self.timing().idle_max);
     }
-}
-
-fn denied(what: Denied) -> Bytes {
-    sync::denied(match what {
-        Denied::Write => "read-only: this session may not change the document; its changes aren't saved",
-        Denied::Awareness => "awareness: a state was dropped; it's too large, not JSON, or one too many",
-    })
 }
 
 fn refuse(session: SessionId, reason: Reason, effects: &mut Vec<Effect>) {

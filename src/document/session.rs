@@ -2,8 +2,9 @@
 
 use std::collections::VecDeque;
 
-use super::event::{Access, Denied, Kind, Millis};
+use super::event::{Access, Denied, Kind};
 use super::state_vector::StateVector;
+use super::time::Millis;
 use crate::id::{ClientId, Identity, Seq};
 
 /// One party that has the document open.

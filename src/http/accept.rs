@@ -25,9 +25,9 @@ use warp::http::{Request, StatusCode, header};
 use warp::reply::Response;
 
 use super::connections::{Connection, Connections, Full};
-use super::door::Shared;
 use super::head::wants_socket;
 use super::problem::Problem;
+use super::shared::Shared;
 use super::{drain, pages};
 use crate::config::{Config, Limits};
 

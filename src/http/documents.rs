@@ -7,9 +7,9 @@ use warp::http::header::{self, HeaderValue};
 use warp::http::{Method, StatusCode};
 use warp::reply::Response;
 
-use super::door::Shared;
 use super::head::Head;
 use super::problem::Problem;
+use super::shared::Shared;
 use super::{credentials, names};
 use crate::document::Access;
 use crate::id::DocName;

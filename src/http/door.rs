@@ -19,6 +19,7 @@ use super::head::{Head, head};
 use super::origin::{Origin, Policy};
 use super::problem::Problem;
 use super::route::Route;
+use super::shared::Shared;
 use super::{accept, documents, pages, status, upgrade};
 use crate::Node;
 
@@ -43,14 +44,6 @@ const CONTENT_SECURITY: &str = "default-src 'self'; connect-src 'self' ws: wss:;
 pub struct Door {
     node: Node,
     policy: Policy,
-}
-
-/// What every answer may need.
-pub(super) struct Shared {
-    pub node: Node,
-    pub policy: Policy,
-    /// The server stops: no more WebSockets, and the readiness says so.
-    pub draining: CancellationToken,
 }
 
 impl Node {

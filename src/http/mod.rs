@@ -29,6 +29,7 @@ mod pages;
 mod problem;
 mod reader;
 mod route;
+mod shared;
 mod socket;
 mod status;
 mod upgrade;

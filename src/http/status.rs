@@ -5,9 +5,9 @@ use warp::http::header::{self, HeaderValue};
 use warp::http::{Method, StatusCode};
 use warp::reply::Response;
 
-use super::door::Shared;
 use super::head::Head;
 use super::problem::Problem;
+use super::shared::Shared;
 use crate::node::Durability;
 
 const READ: &[Method] = &[Method::GET, Method::HEAD];

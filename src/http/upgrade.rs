@@ -11,9 +11,9 @@ use warp::http::header::{self, HeaderValue};
 use warp::http::{Method, StatusCode};
 use warp::reply::Response;
 
-use super::door::Shared;
 use super::head::Head;
 use super::problem::Problem;
+use super::shared::Shared;
 use super::socket::{Visit, Visitor};
 use super::{credentials, names};
 

@@ -1,15 +1,13 @@
-//! What waits for one document: mail, which is bounded and makes its senders wait, and signals, which are flags of
-//! a session and can neither be lost nor pile up.
+//! The mail that waits for one document: it's bounded, and makes its senders wait.
 
-use std::collections::BTreeMap;
-use std::sync::atomic::AtomicUsize;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use bytes::Bytes;
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use super::access::Request;
 use super::outbox::Outbox;
+use super::signals::Signals;
 use crate::config::Limits;
 use crate::document::{Access, Document, Effect, Kind, Now};
 use crate::id::SessionId;
@@ -70,46 +68,5 @@ impl Mailbox {
         let document = self.bytes.clone().acquire_many_owned(wanted).await.map_err(|_| Closed)?;
         let node = self.inbound.clone().acquire_many_owned(wanted).await.map_err(|_| Closed)?;
         self.send(Mail::Message { session, message, _permits: [document, node] }).await
-    }
-}
-
-/// What has happened to a session since the actor last looked.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Flags {
-    pub has_drained: bool,
-    pub has_left: bool,
-}
-
-/// Flags of sessions, and a wake-up.
-#[derive(Default)]
-pub(crate) struct Signals {
-    flags: Mutex<BTreeMap<SessionId, Flags>>,
-    raised: Notify,
-    /// How many sessions the document has, for those who ask from outside.
-    pub sessions: AtomicUsize,
-}
-
-impl Signals {
-    /// The session's outbox is empty again.
-    pub fn drained(&self, session: SessionId) {
-        self.raise(session, |flags| flags.has_drained = true);
-    }
-
-    /// The session is gone. All its mail was sent before.
-    pub fn left(&self, session: SessionId) {
-        self.raise(session, |flags| flags.has_left = true);
-    }
-
-    fn raise(&self, session: SessionId, set: impl FnOnce(&mut Flags)) {
-        set(self.flags.lock().unwrap_or_else(PoisonError::into_inner).entry(session).or_default());
-        self.raised.notify_one();
-    }
-
-    pub fn take(&self) -> BTreeMap<SessionId, Flags> {
-        std::mem::take(&mut *self.flags.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    pub async fn raised(&self) {
-        self.raised.notified().await;
     }
 }

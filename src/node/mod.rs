@@ -7,6 +7,7 @@ mod mailbox;
 mod metrics;
 mod outbox;
 mod registry;
+mod signals;
 
 use std::fmt;
 use std::io;
@@ -32,9 +33,10 @@ use crate::store::writer::Writer;
 use crate::store::{MemoryStore, Store, StoreError};
 use access::{Hook, Open};
 use actor::Actor;
-use mailbox::{Mail, Mailbox, Signals};
+use mailbox::{Mail, Mailbox};
 use outbox::Outbox;
 use registry::Registry;
+use signals::Signals;
 
 /// Loads and listings that may block at the same time.
 const BLOCKING_THREADS: usize = 8;

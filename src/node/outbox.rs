@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use tokio::sync::Notify;
 
-use super::mailbox::Signals;
+use super::signals::Signals;
 use crate::config::Limits;
 use crate::document::CloseCode;
 use crate::id::SessionId;

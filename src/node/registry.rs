@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-use super::mailbox::{Letters, Mailbox, Signals};
+use super::mailbox::{Letters, Mailbox};
+use super::signals::Signals;
 use crate::id::DocName;
 
 /// The documents that are open. Nothing is awaited between look-up and insert.

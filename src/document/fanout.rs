@@ -1,0 +1,227 @@
+//! What goes out: at the end of a turn to all, at once to one, and later to who is behind (F).
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+
+use super::awareness;
+use super::session::Behind;
+use super::{Audience, Content, Denied, Document, Effect, Now, StateVector};
+use crate::id::{ClientId, Clock, SessionId};
+use crate::wire::merge::merge;
+use crate::wire::sync;
+
+/// What came between two `TurnEnded`, and waits to go out.
+#[derive(Default)]
+pub(super) struct Turn {
+    updates: Vec<Relayed>,
+    /// What was here of each client's work before the turn. A session that overflows has at least that.
+    floor: BTreeMap<ClientId, Clock>,
+    /// Sessions that were answered in this turn.
+    answered: Vec<SessionId>,
+    has_ended: bool,
+}
+
+struct Relayed {
+    update: Bytes,
+    from_peer: bool,
+}
+
+impl Turn {
+    pub(super) fn add(&mut self, update: Bytes, floor: BTreeMap<ClientId, Clock>, from_peer: bool) {
+        for (client, before) in floor {
+            self.floor.entry(client).or_insert(before);
+        }
+        self.updates.push(Relayed { update, from_peer });
+    }
+}
+
+impl Document {
+    pub(super) fn begin_turn(&mut self) {
+        if std::mem::replace(&mut self.turn.has_ended, false) {
+            self.turn.floor.clear();
+            for id in self.turn.answered.drain(..) {
+                if let Some(session) = self.sessions.get_mut(&id) {
+                    session.basis = None;
+                }
+            }
+        }
+    }
+
+    pub(super) fn on_turn_ended(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        let updates = std::mem::take(&mut self.turn.updates);
+        if !self.sessions.is_empty() {
+            self.relay(now, &updates, effects);
+        }
+        if let Some(changes) = self.awareness.changes() {
+            self.broadcast(now, Audience::All, Content::Awareness, changes, effects);
+        }
+        self.recall(now, effects);
+        if !self.store_has_failed && self.journal.wants_compaction(&self.config.limits) {
+            let snapshot = self.replica.snapshot();
+            let through = self.journal.compacted(snapshot.len());
+            effects.push(Effect::Compact { through, snapshot });
+        }
+        self.turn.has_ended = true;
+    }
+
+    fn relay(&mut self, now: Now, updates: &[Relayed], effects: &mut Vec<Effect>) {
+        let all: Vec<_> = updates.iter().map(|relayed| &relayed.update).collect();
+        let ours: Vec<_> = updates.iter().filter(|r| !r.from_peer).map(|relayed| &relayed.update).collect();
+        if ours.len() == all.len() {
+            return self.relay_to(now, Audience::All, &all, effects);
+        }
+        self.relay_to(now, Audience::Clients, &all, effects);
+        self.relay_to(now, Audience::Peers, &ours, effects);
+    }
+
+    fn relay_to(&mut self, now: Now, to: Audience, updates: &[&Bytes], effects: &mut Vec<Effect>) {
+        for together in updates.chunks(self.limits().merge_updates_max.max(1)) {
+            let bytes: Vec<&[u8]> = together.iter().map(|update| &update[..]).collect();
+            let merged = if bytes.len() > 1 { merge(&bytes) } else { None };
+            let merged = merged.as_deref().map(|merged| vec![merged]);
+            for update in merged.unwrap_or(bytes) {
+                self.broadcast(now, to, Content::Update, sync::update(update), effects);
+            }
+        }
+    }
+
+    fn broadcast(&mut self, now: Now, to: Audience, content: Content, message: Bytes, effects: &mut Vec<Effect>) {
+        if self.sessions.is_empty() {
+            return;
+        }
+        if to == Audience::All {
+            self.last_broadcast = now.monotonic;
+        }
+        effects.push(Effect::Send { to, content, message });
+    }
+
+    /// Gives a session a message of its own, unless it's behind: then it gets what matters of it later.
+    pub(super) fn send(
+        &mut self,
+        now: Now,
+        id: SessionId,
+        content: Content,
+        message: Bytes,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        if session.behind.is_some() {
+            return self.on_missed(now, id, content);
+        }
+        session.last_sent = now.monotonic;
+        effects.push(Effect::Send { to: Audience::One(id), content, message });
+    }
+
+    /// Sends what a session lacks that has `known`, or notes it until its outbox is empty.
+    pub(super) fn answer(&mut self, now: Now, id: SessionId, known: StateVector, effects: &mut Vec<Effect>) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        if let Some(behind) = &mut session.behind {
+            behind.basis = Some(known);
+            return;
+        }
+        let message = self.diff_message(&known);
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.basis = Some(known);
+            self.turn.answered.push(id);
+        }
+        self.send(now, id, Content::Answer, message, effects);
+    }
+
+    fn diff_message(&mut self, known: &StateVector) -> Bytes {
+        if !known.is_empty() {
+            return sync::sync_step_2(&self.replica.diff(known));
+        }
+        self.whole.get_or_insert_with(|| sync::sync_step_2(&self.replica.snapshot())).clone()
+    }
+
+    /// Asks a session for what is missing: now, or as soon as it may be asked again (H2).
+    pub(super) fn ask(&mut self, now: Now, id: SessionId, effects: &mut Vec<Effect>) {
+        let interval = self.timing().ask_interval;
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        session.asks = true;
+        if let Some(last) = session.last_asked
+            && now.monotonic.since(last) < interval
+        {
+            return self.wake_at(last + interval);
+        }
+        if session.behind.is_none() {
+            session.asks = false;
+            session.last_asked = Some(now.monotonic);
+            let question = sync::sync_step_1(&self.replica.state().encode());
+            self.send(now, id, Content::Question, question, effects);
+        }
+    }
+
+    /// Asks a question that was noted but not sent, however short ago the last one was.
+    fn ask_if_owed(&mut self, now: Now, id: SessionId, effects: &mut Vec<Effect>) {
+        if let Some(session) = self.sessions.get_mut(&id).filter(|session| session.asks) {
+            session.last_asked = None;
+            self.ask(now, id, effects);
+        }
+    }
+
+    /// Tells a session, once, that something of its own isn't taken.
+    pub(super) fn deny(&mut self, now: Now, id: SessionId, what: Denied, effects: &mut Vec<Effect>) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let was_told = match what {
+            Denied::Write => &mut session.was_denied_write,
+            Denied::Awareness => &mut session.was_denied_awareness,
+        };
+        if !std::mem::replace(was_told, true) {
+            self.send(now, id, Content::Denied(what), denied(what), effects);
+        }
+    }
+
+    /// Notes what a session has missed, so that it gets it when its outbox is empty.
+    pub(super) fn on_missed(&mut self, now: Now, id: SessionId, content: Content) {
+        let until = now.monotonic + self.config.timing.behind_max;
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let behind = session.behind.get_or_insert_with(|| Behind::since(now.monotonic));
+        match content {
+            Content::Question => session.asks = true,
+            Content::Answer => behind.basis = session.basis.take().or(behind.basis.take()),
+            Content::Update if behind.basis.is_none() => {
+                let mut before = self.replica.state().clone();
+                self.turn.floor.iter().for_each(|(client, clock)| before.lower(*client, *clock));
+                behind.basis = Some(before);
+            }
+            Content::Awareness => behind.awareness = true,
+            Content::Goodbye => behind.goodbye = true,
+            Content::Denied(what) if !behind.denied.contains(&what) => behind.denied.push(what),
+            Content::Update | Content::Denied(_) | Content::KeepAlive => {}
+        }
+        self.wake_at(until);
+    }
+
+    /// A session's outbox is empty: it gets what it has missed. What of that isn't taken either, for an empty outbox takes
+    /// one message of any size and not two, is noted anew, and comes when that one has gone.
+    pub(super) fn on_drained(&mut self, now: Now, id: SessionId, effects: &mut Vec<Effect>) {
+        self.begin_turn();
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let Some(behind) = session.behind.take() else { return };
+        let own = session.own().filter(|_| behind.goodbye);
+        if let Some(client) = own {
+            let goodbye = awareness::goodbye(client, self.awareness.clock(client));
+            self.send(now, id, Content::Goodbye, goodbye, effects);
+        }
+        self.ask_if_owed(now, id, effects);
+        for what in behind.denied {
+            self.send(now, id, Content::Denied(what), denied(what), effects);
+        }
+        if let Some(basis) = behind.basis {
+            self.answer(now, id, basis, effects);
+        }
+        if let Some(anew) = self.awareness.anew().filter(|_| behind.awareness) {
+            self.send(now, id, Content::Awareness, anew, effects);
+        }
+        self.wake_at(now.monotonic + self.timing().quiet_max);
+    }
+}
+
+fn denied(what: Denied) -> Bytes {
+    sync::denied(match what {
+        Denied::Write => "read-only: this session may not change the document; its changes aren't saved",
+        Denied::Awareness => "awareness: a state was dropped; it's too large, not JSON, or one too many",
+    })
+}

@@ -1,0 +1,171 @@
+//! What a session sends: frame by frame, and what becomes of each (W, S2, S4, H, D7).
+
+use bytes::Bytes;
+
+use super::replica::Applied;
+use super::session::{Fate, Opening};
+use super::{CloseCode, Denied, Document, Effect, Now, Reason, Refused, StateVector, refuse};
+use crate::id::SessionId;
+use crate::wire::Malformed;
+use crate::wire::sync::{self, Frame, Frames};
+
+/// What a message asks for. It's answered once, however often it's asked in that message.
+#[derive(Default)]
+struct Asked {
+    vector: Option<StateVector>,
+    everybody: bool,
+}
+
+impl Document {
+    pub(super) fn on_received(&mut self, now: Now, id: SessionId, message: &Bytes, effects: &mut Vec<Effect>) {
+        self.begin_turn();
+        let mut asked = Asked::default();
+        for (number, frame) in Frames::of(message).enumerate() {
+            if !self.sessions.contains_key(&id) {
+                return;
+            }
+            if number >= self.limits().message_frames_max {
+                return self.close(now, id, CloseCode::TooBig, effects);
+            }
+            match frame {
+                Ok(frame) => self.on_frame(now, id, message, frame, &mut asked, effects),
+                Err(malformed) => return self.on_malformed(now, id, malformed, effects),
+            }
+        }
+        if let Some(known) = asked.vector {
+            self.answer(now, id, known, effects);
+        }
+        if asked.everybody {
+            self.tell_everybody(now, id, effects);
+        }
+        self.settle(id, effects);
+    }
+
+    fn on_frame(
+        &mut self,
+        now: Now,
+        id: SessionId,
+        message: &Bytes,
+        frame: Frame<'_>,
+        asked: &mut Asked,
+        effects: &mut Vec<Effect>,
+    ) {
+        let opening = self.advance_opening(id, &frame);
+        match frame {
+            Frame::SyncStep1(vector) => self.on_sync_step_1(now, id, vector, asked, effects),
+            Frame::SyncStep2(update) => self.on_update(now, id, &message.slice_ref(update), true, effects),
+            Frame::Update(update) => self.on_update(now, id, &message.slice_ref(update), false, effects),
+            Frame::Awareness(body) => self.on_awareness(now, id, body, opening, effects),
+            Frame::QueryAwareness => asked.everybody = true,
+            Frame::Denied(_) => refuse(id, Reason::UnknownType(sync::AUTH), effects),
+            Frame::Unknown(kind) => refuse(id, Reason::UnknownType(kind), effects),
+        }
+    }
+
+    /// Where the session stood before this frame, and where it stands after it.
+    fn advance_opening(&mut self, id: SessionId, frame: &Frame<'_>) -> Opening {
+        let Some(session) = self.sessions.get_mut(&id) else { return Opening::Done(None) };
+        let before = session.opening;
+        session.opening = match (before, frame) {
+            (Opening::Silent, Frame::SyncStep1(_)) => Opening::Asked,
+            (Opening::Silent, _) => Opening::Silent,
+            (Opening::Asked, _) => Opening::Done(None),
+            (Opening::Done(own), _) => Opening::Done(own),
+        };
+        before
+    }
+
+    pub(super) fn on_malformed(&mut self, now: Now, id: SessionId, malformed: Malformed, effects: &mut Vec<Effect>) {
+        refuse(id, Reason::Malformed(malformed), effects);
+        self.close(now, id, CloseCode::Malformed, effects);
+    }
+
+    fn on_sync_step_1(&mut self, now: Now, id: SessionId, vector: &[u8], asked: &mut Asked, effects: &mut Vec<Effect>) {
+        if vector.len() > self.limits().state_vector_bytes_max {
+            return self.close(now, id, CloseCode::TooBig, effects);
+        }
+        match StateVector::decode(vector) {
+            Ok(known) => asked.vector = Some(known),
+            Err(malformed) => self.on_malformed(now, id, malformed, effects),
+        }
+    }
+
+    fn on_update(&mut self, now: Now, id: SessionId, update: &Bytes, answers: bool, effects: &mut Vec<Effect>) {
+        let Some(session) = self.sessions.get(&id) else { return };
+        if !session.may_write() {
+            return self.on_update_read_only(now, id, update, answers, effects);
+        }
+        let (author, from_peer) = (session.identity(), session.is_peer());
+        let fate = match self.replica.apply(update, &self.config.limits) {
+            Ok(Applied::Missing) => {
+                refuse(id, Reason::Missing, effects);
+                self.ask(now, id, effects);
+                Fate::Missing
+            }
+            Ok(applied) => {
+                self.keep(now, applied, author, from_peer, effects);
+                Fate::Kept(self.journal.appended())
+            }
+            Err(refused) => return self.on_refused(now, id, refused, effects),
+        };
+        self.note(id, fate, answers);
+    }
+
+    fn on_update_read_only(
+        &mut self,
+        now: Now,
+        id: SessionId,
+        update: &Bytes,
+        answers: bool,
+        effects: &mut Vec<Effect>,
+    ) {
+        if self.replica.knows(update, answers, &self.config.limits) {
+            return self.note(id, Fate::Kept(self.journal.appended()), answers);
+        }
+        refuse(id, Reason::ReadOnly, effects);
+        self.deny(now, id, Denied::Write, effects);
+        self.note(id, Fate::Refused, answers);
+    }
+
+    fn on_refused(&mut self, now: Now, id: SessionId, refused: Refused, effects: &mut Vec<Effect>) {
+        let is_broken = matches!(refused, Refused::Broken(_));
+        if let (Refused::Partly { taken, .. }, Some(session)) = (&refused, self.sessions.get(&id)) {
+            let (author, from_peer) = (session.identity(), session.is_peer());
+            self.keep(now, taken.as_ref().clone(), author, from_peer, effects);
+        }
+        refuse(id, Reason::Update(refused), effects);
+        self.close(now, id, CloseCode::Refused, effects);
+        if is_broken {
+            self.end(now, CloseCode::Broken, effects);
+            self.retire_if_ending(effects);
+        }
+    }
+
+    /// Notes what became of a session's frame; what is settled is acknowledged after the message (D7).
+    fn note(&mut self, id: SessionId, fate: Fate, answers: bool) {
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.ledger.push(fate, answers);
+            self.unsettled.insert(id);
+        }
+    }
+
+    pub(super) fn settle(&mut self, id: SessionId, effects: &mut Vec<Effect>) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        if let Some((durable, refused)) = session.ledger.settle(self.journal.durable()) {
+            effects.push(Effect::Acknowledge { session: id, durable, refused });
+        }
+        if !session.ledger.is_open() {
+            self.unsettled.remove(&id);
+        }
+    }
+
+    pub(super) fn settle_all(&mut self, effects: &mut Vec<Effect>) {
+        if self.ending == Some(CloseCode::Later) {
+            return;
+        }
+        let open: Vec<_> = self.unsettled.iter().copied().collect();
+        for id in open {
+            self.settle(id, effects);
+        }
+    }
+}

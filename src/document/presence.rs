@@ -1,0 +1,86 @@
+//! Who is here, as far as sessions and turns have to do with it (A).
+
+use super::awareness::{self, Heard};
+use super::session::Opening;
+use super::{Content, Denied, Document, Effect, Millis, Now, Reason, refuse};
+use crate::id::{ClientId, Clock, SessionId};
+use crate::wire::sync::Entries;
+
+/// Who comes back doesn't see those who stayed until they announce themselves anew (A1).
+#[derive(Default)]
+pub(super) struct Recall {
+    /// When the last of those came who wait for that.
+    since: Option<Millis>,
+    /// When they were last made to.
+    last: Option<Millis>,
+}
+
+impl Document {
+    pub(super) fn on_awareness(
+        &mut self,
+        now: Now,
+        id: SessionId,
+        body: &[u8],
+        opening: Opening,
+        effects: &mut Vec<Effect>,
+    ) {
+        // All of it is read before any of it counts (W4).
+        let entries = match Entries::of(body).and_then(|entries| entries.collect::<Result<Vec<_>, _>>()) {
+            Ok(entries) => entries,
+            Err(malformed) => return self.on_malformed(now, id, malformed, effects),
+        };
+        let is_own = opening == Opening::Asked && entries.len() == 1;
+        for entry in entries {
+            if is_own && entry.state.is_some() {
+                self.own(now, id, entry.client, entry.clock, effects);
+            }
+            match self.awareness.hear(entry, now.monotonic, &self.config.limits, &self.config.timing) {
+                Heard::Refused => {
+                    refuse(id, Reason::Awareness, effects);
+                    self.deny(now, id, Denied::Awareness, effects);
+                }
+                Heard::New | Heard::Old => {}
+            }
+        }
+        if let Some(expires) = self.awareness.deadline() {
+            self.wake_at(expires);
+        }
+    }
+
+    /// The entry is the session's own (A2). After a reconnect it's made to raise its clock (A1).
+    fn own(&mut self, now: Now, id: SessionId, client: ClientId, clock: Clock, effects: &mut Vec<Effect>) {
+        self.awareness.claim(client, id);
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.opening = Opening::Done(Some(client));
+        }
+        if clock >= 1 {
+            self.send(now, id, Content::Goodbye, awareness::goodbye(client, clock), effects);
+            self.recall.since = Some(now.monotonic);
+        }
+    }
+
+    /// Makes those announce themselves anew whom somebody who came back can't see: now, or as soon as it may be (A1).
+    pub(super) fn recall(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        let Some(since) = self.recall.since else { return };
+        // Everybody's answer goes to everybody, so the more there are, the rarer.
+        let interval = self.timing().recall_interval * (1 + self.sessions.len() as u32 / 50);
+        if let Some(last) = self.recall.last
+            && now.monotonic.since(last) < interval
+        {
+            return self.wake_at(last + interval);
+        }
+        self.recall = Recall { since: None, last: Some(now.monotonic) };
+        let own = self.sessions.iter().filter_map(|(id, session)| Some((*id, session.own()?)));
+        let quiet: Vec<_> =
+            own.filter_map(|(id, client)| Some((id, client, self.awareness.clock_before(client, since)?))).collect();
+        for (id, client, clock) in quiet {
+            self.send(now, id, Content::Goodbye, awareness::goodbye(client, clock), effects);
+        }
+    }
+
+    pub(super) fn tell_everybody(&mut self, now: Now, id: SessionId, effects: &mut Vec<Effect>) {
+        if let Some(everybody) = self.awareness.everybody() {
+            self.send(now, id, Content::Awareness, everybody, effects);
+        }
+    }
+}
