@@ -31,12 +31,15 @@ enum Sub {
 }
 
 const EXAMPLES: &str = "\
-Examples:
-  y-mesh                                   Serve on this machine; open the printed address in two browsers.
-  y-mesh --port 8080                       On another port; 0 picks a free one.
-  y-mesh --origin https://app.example.com  Let pages of that address connect.
-  y-mesh --host 0.0.0.0 --token-file t.txt For other machines, and only with a token. A line of the file is
-                                           `write TOKEN [WHO]` or `read TOKEN [WHO]`.
+Serve this machine, then open the printed address in two browsers:
+  y-mesh
+
+Let the pages of an app connect:
+  y-mesh --origin https://app.example.com
+
+Serve other machines, and only who has a token:
+  echo \"write $(openssl rand -hex 24) ada\" > tokens.txt
+  y-mesh --host 0.0.0.0 --token-file tokens.txt
 
 Clients connect as to any y-websocket server:
   new WebsocketProvider('ws://127.0.0.1:1234', 'my-document', ydoc)";

@@ -25,7 +25,7 @@ pub struct Serve {
     host: IpAddr,
 
     /// Port to listen on; 0 picks a free one.
-    #[arg(long, env = "YMESH_PORT", default_value_t = 1234, value_name = "PORT")]
+    #[arg(long, env = "YMESH_PORT", default_value_t = 1234, value_name = "PORT", value_parser = port)]
     port: u16,
 
     /// Where documents are kept. This version knows `memory` alone: they're gone when the process ends.
@@ -70,6 +70,10 @@ fn host(text: &str) -> Result<IpAddr, String> {
         "localhost" => Ok(Ipv4Addr::LOCALHOST.into()),
         _ => text.parse().map_err(|_| "not an IP address; write 127.0.0.1, ::1, or 0.0.0.0 for all interfaces".into()),
     }
+}
+
+fn port(text: &str) -> Result<u16, &'static str> {
+    text.parse().map_err(|_| "not a port; write a number up to 65535, or 0 for a free one")
 }
 
 fn data(text: &str) -> Result<Data, String> {

@@ -7,6 +7,9 @@ import { until } from './wait.mjs'
 // y-websocket names the browser's global (in its resync timer too), which this Node doesn't have yet.
 globalThis.WebSocket ??= WebSocket
 
+// Each provider listens for the end of the process.
+process.setMaxListeners(0)
+
 /**
  * A Yjs document with its stock provider, closed at the end of the test. Beside the provider's own options it takes
  * the awareness state and the message handlers that it shall have before it connects.

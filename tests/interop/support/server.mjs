@@ -11,18 +11,21 @@ const BINARY = path.resolve(process.env.YMESH_BIN ?? path.join(HERE, '../../../t
 const START_MS = 20_000
 const STOP_MS = 15_000
 
+/** Those that are to go when this process does, however it ends. */
+const running = new Set()
+process.on('exit', () => running.forEach(server => server.discard()))
+
 /** One y-mesh process on a port of its own, in a directory of its own. */
 export class Server {
   #args
   #directory = mkdtempSync(path.join(tmpdir(), 'y-mesh-interop-'))
   #process = null
   #output = ''
-  #onExit = () => this.discard()
 
   constructor({ args = [], port = 0 } = {}) {
     this.#args = args
     this.port = port
-    process.on('exit', this.#onExit)
+    running.add(this)
   }
 
   get host() { return `127.0.0.1:${this.port}` }
@@ -72,7 +75,7 @@ export class Server {
 
   discard() {
     this.#process?.kill('SIGKILL')
-    process.off('exit', this.#onExit)
+    running.delete(this)
     rmSync(this.#directory, { recursive: true, force: true })
   }
 
