@@ -23,14 +23,14 @@ pub struct Limits {
     pub update_structs_max: u64,
     /// How deep arrays and objects may nest in one value of an update: yrs decodes them recursively.
     pub value_depth_max: usize,
-    /// Updates merged into one message at the end of a turn: merging is quadratic in this number (F7).
+    /// Updates merged into one message at the end of a turn (F7): clients apply it in one transaction, without a pause.
     pub merge_updates_max: usize,
 
     /// Messages that wait in a document's mailbox; also the most that one turn takes.
     pub mailbox_messages_max: usize,
     /// Bytes that wait in a document's mailbox. At least one message of the greatest size must fit.
     pub mailbox_bytes_max: usize,
-    /// Bytes that wait in all mailboxes of the node.
+    /// Bytes that wait in all mailboxes of the node. When it's reached, all wait: it's what bounds the node's memory.
     pub inbound_bytes_max: usize,
     /// Messages that wait for a session's socket before it is behind (F5).
     pub outbox_messages_max: usize,
@@ -128,7 +128,7 @@ pub struct Timing {
     /// A load that takes longer closes the sessions that wait for it (S3).
     #[serde(with = "seconds")]
     pub load_max: Duration,
-    /// A question to the access hook that takes longer counts as refused.
+    /// A question to the access hook that takes longer can't be answered now.
     #[serde(with = "seconds")]
     pub authorize_max: Duration,
 

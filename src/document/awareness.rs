@@ -13,6 +13,9 @@ use crate::config::{Limits, Timing};
 use crate::id::{ClientId, Clock, SessionId};
 use crate::wire::sync::{self, Entry};
 
+/// Clocks from here on are refused: a client that is made to go beyond 2^32 could not come back.
+const CLOCK_END: Clock = 1 << 31;
+
 /// The awareness of one document.
 #[derive(Debug, Default)]
 pub struct Awareness {
@@ -58,6 +61,9 @@ pub enum Heard {
 impl Awareness {
     /// Hears an entry (A1).
     pub fn hear(&mut self, entry: Entry<'_>, now: Millis, limits: &Limits, timing: &Timing) -> Heard {
+        if entry.clock >= CLOCK_END {
+            return Heard::Refused;
+        }
         let known = self.clock(entry.client);
         match entry.state {
             Some(_) if entry.clock <= known => Heard::Old,

@@ -51,8 +51,8 @@ pub enum Event {
     Reauthorized {
         /// Whose access it is.
         session: SessionId,
-        /// What it may do from now on; nothing closes it.
-        access: Option<Access>,
+        /// What it is from now on, or with which code it ends.
+        right: Result<Kind, CloseCode>,
     },
     /// A session that was behind has emptied its outbox (F5).
     Drained {

@@ -11,6 +11,9 @@ use crate::id::{ClientId, Clock, SessionId};
 use crate::wire::merge::merge;
 use crate::wire::sync;
 
+/// Questions that bring nothing become rarer: after so many doublings, about one a minute.
+const ASK_DOUBLINGS_MAX: u32 = 6;
+
 /// What came between two `TurnEnded`, and waits to go out.
 #[derive(Default)]
 pub(super) struct Turn {
@@ -53,14 +56,15 @@ impl Document {
         if !self.sessions.is_empty() {
             self.relay(now, &updates, effects);
         }
+        if !updates.is_empty() {
+            self.arrived_for_all(effects);
+        }
         if let Some(changes) = self.awareness.changes() {
             self.broadcast(now, Audience::All, Content::Awareness, changes, effects);
         }
         self.recall(now, effects);
-        if !self.store_has_failed && self.journal.wants_compaction(&self.config.limits) {
-            let snapshot = self.replica.snapshot();
-            let through = self.journal.compacted(snapshot.len());
-            effects.push(Effect::Compact { through, snapshot });
+        if self.journal.wants_compaction(&self.config.limits) {
+            self.compact(effects);
         }
         self.turn.has_ended = true;
     }
@@ -137,9 +141,10 @@ impl Document {
 
     /// Asks a session for what is missing: now, or as soon as it may be asked again (H2).
     pub(super) fn ask(&mut self, now: Now, id: SessionId, effects: &mut Vec<Effect>) {
-        let interval = self.timing().ask_interval;
+        let shortest = self.timing().ask_interval;
         let Some(session) = self.sessions.get_mut(&id) else { return };
         session.asks = true;
+        let interval = shortest * 2u32.pow(session.asked_in_vain.saturating_sub(1).min(ASK_DOUBLINGS_MAX));
         if let Some(last) = session.last_asked
             && now.monotonic.since(last) < interval
         {
@@ -148,6 +153,7 @@ impl Document {
         if session.behind.is_none() {
             session.asks = false;
             session.last_asked = Some(now.monotonic);
+            session.asked_in_vain += u32::from(session.ledger.is_blocked());
             let question = sync::sync_step_1(&self.replica.state().encode());
             self.send(now, id, Content::Question, question, effects);
         }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::replica::Applied;
 use super::session::{Fate, Opening};
-use super::{CloseCode, Denied, Document, Effect, Now, Reason, Refused, StateVector, refuse};
+use super::{CloseCode, Denied, Document, Effect, Now, Reason, StateVector, refuse};
 use crate::id::SessionId;
 use crate::wire::Malformed;
 use crate::wire::sync::{self, Frame, Frames};
@@ -53,12 +53,12 @@ impl Document {
         let opening = self.advance_opening(id, &frame);
         match frame {
             Frame::SyncStep1(vector) => self.on_sync_step_1(now, id, vector, asked, effects),
-            Frame::SyncStep2(update) => self.on_update(now, id, &message.slice_ref(update), true, effects),
-            Frame::Update(update) => self.on_update(now, id, &message.slice_ref(update), false, effects),
+            Frame::SyncStep2(update) => self.on_update(now, id, &part(message, update), true, effects),
+            Frame::Update(update) => self.on_update(now, id, &part(message, update), false, effects),
             Frame::Awareness(body) => self.on_awareness(now, id, body, opening, effects),
             Frame::QueryAwareness => asked.everybody = true,
-            Frame::Denied(_) => refuse(id, Reason::UnknownType(sync::AUTH), effects),
-            Frame::Unknown(kind) => refuse(id, Reason::UnknownType(kind), effects),
+            Frame::Denied(_) => refuse(Some(id), Reason::UnknownType(sync::AUTH), effects),
+            Frame::Unknown(kind) => refuse(Some(id), Reason::UnknownType(kind), effects),
         }
     }
 
@@ -76,7 +76,7 @@ impl Document {
     }
 
     pub(super) fn on_malformed(&mut self, now: Now, id: SessionId, malformed: Malformed, effects: &mut Vec<Effect>) {
-        refuse(id, Reason::Malformed(malformed), effects);
+        refuse(Some(id), Reason::Malformed(malformed), effects);
         self.close(now, id, CloseCode::Malformed, effects);
     }
 
@@ -96,19 +96,22 @@ impl Document {
             return self.on_update_read_only(now, id, update, answers, effects);
         }
         let (author, from_peer) = (session.identity(), session.is_peer());
-        let fate = match self.replica.apply(update, &self.config.limits) {
-            Ok(Applied::Missing) => {
-                refuse(id, Reason::Missing, effects);
+        match self.replica.apply(update, &self.config.limits) {
+            Ok(Applied::Missing { wants }) => {
+                refuse(Some(id), Reason::Missing, effects);
+                self.note(id, Fate::Missing(wants));
                 self.ask(now, id, effects);
-                Fate::Missing
             }
             Ok(applied) => {
                 self.keep(now, applied, author, from_peer, effects);
-                Fate::Kept(self.journal.appended())
+                self.note(id, Fate::Kept(self.journal.appended()));
+                self.arrived(id);
             }
-            Err(refused) => return self.on_refused(now, id, refused, effects),
-        };
-        self.note(id, fate, answers);
+            Err(refused) => {
+                self.on_refused(now, Some(id), refused, author, from_peer, effects);
+                self.close(now, id, CloseCode::Refused, effects);
+            }
+        }
     }
 
     fn on_update_read_only(
@@ -120,32 +123,39 @@ impl Document {
         effects: &mut Vec<Effect>,
     ) {
         if self.replica.knows(update, answers, &self.config.limits) {
-            return self.note(id, Fate::Kept(self.journal.appended()), answers);
+            return self.note(id, Fate::Kept(self.journal.appended()));
         }
-        refuse(id, Reason::ReadOnly, effects);
+        refuse(Some(id), Reason::ReadOnly, effects);
         self.deny(now, id, Denied::Write, effects);
-        self.note(id, Fate::Refused, answers);
-    }
-
-    fn on_refused(&mut self, now: Now, id: SessionId, refused: Refused, effects: &mut Vec<Effect>) {
-        let is_broken = matches!(refused, Refused::Broken(_));
-        if let (Refused::Partly { taken, .. }, Some(session)) = (&refused, self.sessions.get(&id)) {
-            let (author, from_peer) = (session.identity(), session.is_peer());
-            self.keep(now, taken.as_ref().clone(), author, from_peer, effects);
-        }
-        refuse(id, Reason::Update(refused), effects);
-        self.close(now, id, CloseCode::Refused, effects);
-        if is_broken {
-            self.end(now, CloseCode::Broken, effects);
-            self.retire_if_ending(effects);
-        }
+        self.note(id, Fate::Refused);
     }
 
     /// Notes what became of a session's frame; what is settled is acknowledged after the message (D7).
-    fn note(&mut self, id: SessionId, fate: Fate, answers: bool) {
+    fn note(&mut self, id: SessionId, fate: Fate) {
         if let Some(session) = self.sessions.get_mut(&id) {
-            session.ledger.push(fate, answers);
+            session.ledger.push(fate);
             self.unsettled.insert(id);
+        }
+    }
+
+    /// Something has come: it may be what frames of any session were waiting for.
+    pub(super) fn arrived_for_all(&mut self, effects: &mut Vec<Effect>) {
+        let is_blocked = |id: &SessionId| self.sessions.get(id).is_some_and(|session| session.ledger.is_blocked());
+        let blocked: Vec<_> = self.unsettled.iter().copied().filter(is_blocked).collect();
+        for id in blocked {
+            self.arrived(id);
+            self.settle(id, effects);
+        }
+    }
+
+    /// Something of a session has come: it may be what its earlier frames were waiting for.
+    fn arrived(&mut self, id: SessionId) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        if session.ledger.is_blocked() {
+            session.ledger.arrived(self.replica.state(), self.journal.appended());
+        }
+        if !session.ledger.is_blocked() {
+            session.asked_in_vain = 0;
         }
     }
 
@@ -168,4 +178,9 @@ impl Document {
             self.settle(id, effects);
         }
     }
+}
+
+/// A part of a message: shared, unless that would keep much alive for little.
+fn part(message: &Bytes, part: &[u8]) -> Bytes {
+    if part.len() < message.len() / 2 { Bytes::copy_from_slice(part) } else { message.slice_ref(part) }
 }

@@ -30,8 +30,8 @@
 //! **Standing**
 //! - H1 Before anything is applied, the replica checks how far it stands on what is here: clocks without a hole,
 //!   origins, parents and deletes that are here or come along.
-//! - H2 What depends on something missing isn't applied, kept, relayed or acknowledged; its sender is asked
-//!   for it with SyncStep1, at a bounded rate. So yrs never holds anything pending.
+//! - H2 An update that depends on something missing isn't applied, kept, relayed or acknowledged; its sender is asked
+//!   for that with SyncStep1, ever more rarely if the answers don't bring it. So yrs never holds anything pending.
 //! - H4 Edits of the server itself use a client id drawn afresh at every open. From outside, nothing new comes under it.
 //! - H5 Offsets count UTF-16 code units; deleted content is collected; formatting isn't tidied on its own.
 //!
@@ -79,6 +79,7 @@ mod time;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -102,6 +103,9 @@ use session::Session;
 /// type within another, and for each client of an update. It's taken when it's used, not when it's reserved.
 pub const STACK_BYTES: usize = 256 << 20;
 
+/// A sign of life may come so much earlier than it's due.
+const KEEP_ALIVE_SLACK: Duration = Duration::from_secs(1);
+
 /// One open document.
 ///
 /// ```
@@ -121,7 +125,7 @@ pub struct Document {
     awareness: Awareness,
     journal: Journal,
     sessions: BTreeMap<SessionId, Session>,
-    /// Sessions with frames that wait for a record to be durable.
+    /// Sessions with frames that aren't settled yet.
     unsettled: BTreeSet<SessionId>,
     turn: Turn,
     /// The answer to a session that has nothing, until something changes: many may join at once.
@@ -166,7 +170,7 @@ impl Document {
             Event::Joined { session, kind } => self.on_joined(now, session, kind, effects),
             Event::Received { session, message } => self.on_received(now, session, &message, effects),
             Event::TurnEnded => self.on_turn_ended(now, effects),
-            Event::Reauthorized { session, access } => self.on_reauthorized(now, session, access, effects),
+            Event::Reauthorized { session, right } => self.on_reauthorized(now, session, right, effects),
             Event::Drained { session } => self.on_drained(now, session, effects),
             Event::Overflowed { session, content } => self.on_missed(now, session, content),
             Event::Left { session } => self.leave(now, session),
@@ -213,7 +217,8 @@ impl Document {
         self.replica.read(read)
     }
 
-    /// Edits the document as the server itself (H4). What changed leaves like any other update, at `TurnEnded`.
+    /// Edits the document as the server itself (H4). What changed leaves like any other update, at `TurnEnded`. If it could
+    /// not be read again, the document has ended: [`has_ended`](Self::has_ended).
     pub fn edit<R>(
         &mut self,
         now: Now,
@@ -223,7 +228,10 @@ impl Document {
     ) -> R {
         self.begin_turn();
         let (result, applied) = self.replica.edit(edit);
-        self.keep(now, applied, author, false, effects);
+        match applied {
+            Ok(applied) => self.keep(now, applied, author, false, effects),
+            Err(refused) => self.on_refused(now, None, refused, author, false, effects),
+        }
         result
     }
 
@@ -258,7 +266,7 @@ impl Document {
     /// Puts what changed into the journal (D1), and into the turn.
     fn keep(&mut self, now: Now, applied: Applied, author: Identity, from_peer: bool, effects: &mut Vec<Effect>) {
         let Applied::Fresh { update, floor } = applied else { return };
-        if self.store_has_failed {
+        if self.ending.is_some() {
             return;
         }
         let seq = self.journal.append(update.len());
@@ -267,15 +275,17 @@ impl Document {
         self.whole = None;
     }
 
-    fn on_reauthorized(&mut self, now: Now, id: SessionId, access: Option<Access>, effects: &mut Vec<Effect>) {
+    fn on_reauthorized(&mut self, now: Now, id: SessionId, right: Result<Kind, CloseCode>, effects: &mut Vec<Effect>) {
         self.begin_turn();
-        let Some(access) = access else { return self.close(now, id, CloseCode::Forbidden, effects) };
+        let kind = match right {
+            Ok(kind) => kind,
+            Err(code) => return self.close(now, id, code, effects),
+        };
         let Some(session) = self.sessions.get_mut(&id) else { return };
-        let Kind::Client { access: current, .. } = &mut session.kind else { return };
-        let may_write_now = *current == Access::Read && access == Access::Write;
-        *current = access;
+        let could_write = session.may_write();
+        session.kind = kind;
         session.was_denied_write = false;
-        if may_write_now {
+        if session.may_write() && !could_write {
             // What it changed meanwhile was refused; it's still in the client, and comes with the answer.
             session.last_asked = None;
             self.ask(now, id, effects);
@@ -284,12 +294,43 @@ impl Document {
 
     fn on_edited(&mut self, now: Now, update: &Bytes, author: Identity, effects: &mut Vec<Effect>) {
         self.begin_turn();
-        let reason = match self.replica.apply(update, &self.config.limits) {
-            Ok(Applied::Missing) => Reason::Missing,
-            Ok(applied) => return self.keep(now, applied, author, false, effects),
-            Err(refused) => Reason::Update(refused),
-        };
-        effects.push(Effect::Refused { session: None, reason });
+        match self.replica.apply(update, &self.config.limits) {
+            Ok(Applied::Missing { .. }) => refuse(None, Reason::Missing, effects),
+            Ok(applied) => self.keep(now, applied, author, false, effects),
+            Err(refused) => self.on_refused(now, None, refused, author, false, effects),
+        }
+    }
+
+    /// After an update that isn't taken. What yrs took of it before it gave up is kept, as a snapshot: that is what was
+    /// shown to be readable. If nothing was, the document ends, to be loaded anew.
+    fn on_refused(
+        &mut self,
+        now: Now,
+        session: Option<SessionId>,
+        refused: Refused,
+        author: Identity,
+        from_peer: bool,
+        effects: &mut Vec<Effect>,
+    ) {
+        match &refused {
+            Refused::Partly { taken, .. } => {
+                self.keep(now, taken.as_ref().clone(), author, from_peer, effects);
+                self.compact(effects);
+            }
+            Refused::Broken(_) => self.end(now, CloseCode::Broken, effects),
+            _ => {}
+        }
+        refuse(session, Reason::Update(refused), effects);
+        self.retire_if_ending(effects);
+    }
+
+    /// Puts a snapshot in the place of all records (D3).
+    fn compact(&mut self, effects: &mut Vec<Effect>) {
+        if self.ending.is_none() {
+            let snapshot = self.replica.snapshot();
+            let through = self.journal.compacted(snapshot.len());
+            effects.push(Effect::Compact { through, snapshot });
+        }
     }
 
     fn close(&mut self, now: Now, id: SessionId, code: CloseCode, effects: &mut Vec<Effect>) {
@@ -324,7 +365,8 @@ impl Document {
     }
 
     fn retire_if_ending(&mut self, effects: &mut Vec<Effect>) {
-        if self.ending.is_some() && self.journal.is_durable() {
+        // Where nothing becomes durable any more, there's nothing to wait for.
+        if self.ending.is_some() && (self.journal.is_durable() || self.store_has_failed) {
             effects.push(Effect::Retire);
         }
     }
@@ -356,7 +398,8 @@ impl Document {
             self.ask(now, id, effects);
         }
         let Some(session) = self.sessions.get(&id) else { return };
-        if session.last_sent.max(self.last_broadcast) + quiet_max <= now.monotonic {
+        // Those that are due soon get it now too, so that many sessions don't mean many wake-ups.
+        if session.last_sent.max(self.last_broadcast) + quiet_max <= now.monotonic + KEEP_ALIVE_SLACK {
             self.send(now, id, Content::KeepAlive, sync::keep_alive(), effects);
         }
         let Some(session) = self.sessions.get(&id) else { return };
@@ -377,6 +420,6 @@ impl Document {
     }
 }
 
-fn refuse(session: SessionId, reason: Reason, effects: &mut Vec<Effect>) {
-    effects.push(Effect::Refused { session: Some(session), reason });
+fn refuse(session: Option<SessionId>, reason: Reason, effects: &mut Vec<Effect>) {
+    effects.push(Effect::Refused { session, reason });
 }

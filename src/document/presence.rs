@@ -15,6 +15,9 @@ pub(super) struct Recall {
     last: Option<Millis>,
 }
 
+/// A frame with so many times more entries than there are places is refused unread.
+const FRAME_ENTRIES_PER_PLACE: u64 = 10;
+
 impl Document {
     pub(super) fn on_awareness(
         &mut self,
@@ -24,27 +27,38 @@ impl Document {
         opening: Opening,
         effects: &mut Vec<Effect>,
     ) {
-        // All of it is read before any of it counts (W4).
-        let entries = match Entries::of(body).and_then(|entries| entries.collect::<Result<Vec<_>, _>>()) {
+        let entries = match Entries::of(body) {
+            Ok(entries) if entries.left() > FRAME_ENTRIES_PER_PLACE * self.limits().awareness_entries_max as u64 => {
+                return self.on_awareness_refused(now, id, effects);
+            }
+            // All of it is read before any of it counts (W4).
+            Ok(entries) => entries.collect::<Result<Vec<_>, _>>(),
+            Err(malformed) => Err(malformed),
+        };
+        let entries = match entries {
             Ok(entries) => entries,
             Err(malformed) => return self.on_malformed(now, id, malformed, effects),
         };
         let is_own = opening == Opening::Asked && entries.len() == 1;
+        let mut is_refused = false;
         for entry in entries {
-            if is_own && entry.state.is_some() {
+            let heard = self.awareness.hear(entry, now.monotonic, &self.config.limits, &self.config.timing);
+            is_refused |= heard == Heard::Refused;
+            if is_own && entry.state.is_some() && heard != Heard::Refused {
                 self.own(now, id, entry.client, entry.clock, effects);
             }
-            match self.awareness.hear(entry, now.monotonic, &self.config.limits, &self.config.timing) {
-                Heard::Refused => {
-                    refuse(id, Reason::Awareness, effects);
-                    self.deny(now, id, Denied::Awareness, effects);
-                }
-                Heard::New | Heard::Old => {}
-            }
+        }
+        if is_refused {
+            self.on_awareness_refused(now, id, effects);
         }
         if let Some(expires) = self.awareness.deadline() {
             self.wake_at(expires);
         }
+    }
+
+    fn on_awareness_refused(&mut self, now: Now, id: SessionId, effects: &mut Vec<Effect>) {
+        refuse(Some(id), Reason::Awareness, effects);
+        self.deny(now, id, Denied::Awareness, effects);
     }
 
     /// The entry is the session's own (A2). After a reconnect it's made to raise its clock (A1).
@@ -79,6 +93,9 @@ impl Document {
     }
 
     pub(super) fn tell_everybody(&mut self, now: Now, id: SessionId, effects: &mut Vec<Effect>) {
+        if self.sessions.get(&id).is_some_and(|session| session.behind.is_some()) {
+            return self.on_missed(now, id, Content::Awareness);
+        }
         if let Some(everybody) = self.awareness.everybody() {
             self.send(now, id, Content::Awareness, everybody, effects);
         }

@@ -43,7 +43,10 @@ pub enum Applied {
         floor: BTreeMap<ClientId, Clock>,
     },
     /// It stands on something that isn't here. Nothing was changed.
-    Missing,
+    Missing {
+        /// What would have to be here for it to stand, and for its content to be here.
+        wants: StateVector,
+    },
 }
 
 /// Why an update isn't taken, ever.
@@ -132,8 +135,9 @@ impl Replica {
     fn restore(&mut self, update: &Bytes) -> Result<(), String> {
         let outline = vet::outline(update, &Bounds::STORED).map_err(|refusal| refusal.to_string())?;
         match self.take(update, &outline) {
-            Ok(Applied::Missing) => Err("it stands on something that isn't there".into()),
-            Ok(_) => Ok(()),
+            Ok(Applied::Missing { .. }) => Err("it stands on something that isn't there".into()),
+            // What stood of it when it came stands now too; the rest was dropped then as well.
+            Ok(_) | Err(Refused::Partly { .. }) => Ok(()),
             Err(refused) => Err(refused.to_string()),
         }
     }
@@ -160,7 +164,7 @@ impl Replica {
 
     fn take(&mut self, update: &Bytes, outline: &Outline) -> Result<Applied, Refused> {
         if !self.stands(outline) {
-            return Ok(Applied::Missing);
+            return Ok(Applied::Missing { wants: wants(outline) });
         }
         if outline.deleted == 0 && self.has_structs(outline) {
             return Ok(Applied::Nothing);
@@ -235,9 +239,8 @@ impl Replica {
             let is_all_new = is_whole && deleted_units(&transaction) >= outline.deleted;
             if is_all_new { raw.clone() } else { transaction.encode_update_v1().into() }
         });
-        transaction.commit();
         let after = (!is_whole).then(|| transaction.state_vector());
-        drop(ManuallyDrop::into_inner(transaction));
+        commit(transaction);
 
         let floor = self.raise(outline, after);
         let applied = update.map_or(Applied::Nothing, |update| Applied::Fresh { update, floor });
@@ -300,14 +303,24 @@ impl Replica {
     }
 
     /// Edits the document as the server itself. What was changed comes back as the transaction's own update (H4).
-    pub fn edit<R>(&mut self, edit: impl FnOnce(&mut WriteTransaction<'_>) -> R) -> (R, Applied) {
+    ///
+    /// # Errors
+    /// If what was changed could not be read again; then this replica isn't to be used any more.
+    pub fn edit<R>(&mut self, edit: impl FnOnce(&mut WriteTransaction<'_>) -> R) -> (R, Result<Applied, Refused>) {
         let mut transaction = ManuallyDrop::new(self.doc.transact_mut());
         let result = edit(&mut transaction);
+        // An update that the closure has applied may stand on something missing; of that nothing is kept (H2).
+        transaction.prune_pending();
         let update = transaction.has_changes().then(|| Bytes::from(transaction.encode_update_v1()));
-        transaction.commit();
         let after = transaction.state_vector();
-        drop(ManuallyDrop::into_inner(transaction));
+        commit(transaction);
+        (result, self.edited(update, &after))
+    }
 
+    fn edited(&mut self, update: Option<Bytes>, after: &yrs::StateVector) -> Result<Applied, Refused> {
+        let Some(update) = update else { return Ok(Applied::Nothing) };
+        let outline = vet::outline(&update, &Bounds::STORED).map_err(|refusal| Refused::Broken(refusal.to_string()))?;
+        self.types += outline.types;
         let mut floor = BTreeMap::new();
         for (client, clock) in after.iter() {
             let client = ClientId(client.get());
@@ -317,8 +330,24 @@ impl Replica {
                 self.state.raise(client, *clock);
             }
         }
-        (result, update.map_or(Applied::Nothing, |update| Applied::Fresh { update, floor }))
+        Ok(Applied::Fresh { update, floor })
     }
+}
+
+/// Commits what a transaction has done.
+fn commit(mut transaction: ManuallyDrop<WriteTransaction<'_>>) {
+    // yrs 0.28.1 tells sub-documents that they're gone after it has freed what they point to. Nobody here listens, so
+    // it's given nobody to tell.
+    drop(std::mem::take(transaction.subdocs_mut()));
+    transaction.commit();
+    drop(ManuallyDrop::into_inner(transaction));
+}
+
+fn wants(outline: &Outline) -> StateVector {
+    let mut wants = StateVector::default();
+    outline.needs.iter().for_each(|(client, end)| wants.raise(*client, *end));
+    outline.spans.iter().for_each(|span| wants.raise(span.client, span.end));
+    wants
 }
 
 fn undecodable(error: impl std::fmt::Display) -> Refused {

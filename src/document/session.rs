@@ -16,6 +16,8 @@ pub struct Session {
     pub last_sent: Millis,
     /// When it was last asked for what is missing.
     pub last_asked: Option<Millis>,
+    /// How often in a row it was asked, and its answer brought nothing that was missing.
+    pub asked_in_vain: u32,
     /// Whether it's to be asked again, as soon as it may be.
     pub asks: bool,
     /// Set while its outbox is full (F5).
@@ -72,6 +74,7 @@ impl Session {
             kind,
             last_sent: now,
             last_asked: None,
+            asked_in_vain: 0,
             asks: false,
             behind: None,
             basis: None,
@@ -119,8 +122,8 @@ impl Session {
 #[derive(Debug, Default)]
 pub struct Ledger {
     open: VecDeque<Entry>,
-    /// From the first frame on that stands on something missing: none of them is settled before that has come.
-    blocked: Option<Entry>,
+    /// From the first frame on that stands on something missing: none of them is settled before all of that has come.
+    blocked: Option<(Entry, StateVector)>,
     durable: u64,
     refused: u64,
 }
@@ -134,23 +137,28 @@ struct Entry {
 }
 
 /// What becomes of one frame.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fate {
     /// Settled when this record is durable.
     Kept(Seq),
     /// Refused.
     Refused,
-    /// It stands on something missing. Its sender was asked for that, and the answer brings this frame's content too.
-    Missing,
+    /// It stands on something missing. Its sender was asked for that, and the answer brings this frame's content too. It's
+    /// settled when all of this is here.
+    Missing(StateVector),
 }
 
+/// Client ids that a session's missing frames may want. One that wants more isn't told any more what is settled, until
+/// it connects anew.
+const WANTS_MAX: usize = 10_000;
+
 impl Entry {
-    fn add(&mut self, fate: Fate) {
+    fn add(&mut self, fate: &Fate) {
         match fate {
             Fate::Refused => self.refused += 1,
-            Fate::Missing => self.kept += 1,
+            Fate::Missing(_) => self.kept += 1,
             Fate::Kept(seq) => {
-                self.seq = self.seq.max(seq);
+                self.seq = self.seq.max(*seq);
                 self.kept += 1;
             }
         }
@@ -158,27 +166,43 @@ impl Entry {
 }
 
 impl Ledger {
-    /// Notes the next frame. A `Kept` frame that answers a question settles the missing ones before it.
-    pub fn push(&mut self, fate: Fate, answers: bool) {
-        if fate == Fate::Missing {
+    /// Notes the next frame.
+    pub fn push(&mut self, fate: Fate) {
+        if let Fate::Missing(_) = fate {
             self.blocked.get_or_insert_default();
         }
-        if let Some(blocked) = &mut self.blocked {
-            blocked.add(fate);
-            if answers && matches!(fate, Fate::Kept(_)) {
-                self.open.extend(self.blocked.take());
+        if let Some((blocked, wants)) = &mut self.blocked {
+            blocked.add(&fate);
+            if let Fate::Missing(more) = fate
+                && wants.len() <= WANTS_MAX
+            {
+                more.iter().for_each(|(client, clock)| wants.raise(client, clock));
             }
             return;
         }
         match self.open.back_mut() {
             // What is refused can't be settled before what came before it.
-            Some(last) if fate == Fate::Refused || fate == Fate::Kept(last.seq) => last.add(fate),
+            Some(last) if fate == Fate::Refused || fate == Fate::Kept(last.seq) => last.add(&fate),
             _ => {
                 let mut entry = Entry::default();
-                entry.add(fate);
+                entry.add(&fate);
                 self.open.push_back(entry);
             }
         }
+    }
+
+    /// All of `here` is in the records through `seq`: if that's what frames were waiting for, they're settled with it.
+    pub fn arrived(&mut self, here: &StateVector, seq: Seq) {
+        let is_all = |wants: &StateVector| wants.len() <= WANTS_MAX && here.covers(wants);
+        if let Some((mut entry, _)) = self.blocked.take_if(|(_, wants)| is_all(wants)) {
+            entry.seq = entry.seq.max(seq);
+            self.open.push_back(entry);
+        }
+    }
+
+    /// Whether frames wait for something missing.
+    pub fn is_blocked(&self) -> bool {
+        self.blocked.is_some()
     }
 
     /// Settles what can be, and gives the new counts (durable, refused) if they have changed.
@@ -193,9 +217,9 @@ impl Ledger {
         (after != before).then_some(after)
     }
 
-    /// Whether frames wait for a record to be durable.
+    /// Whether frames aren't settled yet.
     pub fn is_open(&self) -> bool {
-        !self.open.is_empty()
+        !self.open.is_empty() || self.is_blocked()
     }
 }
 
@@ -203,12 +227,18 @@ impl Ledger {
 mod tests {
     use super::*;
 
+    fn work(clock: u32) -> StateVector {
+        let mut vector = StateVector::default();
+        vector.raise(ClientId(1), clock);
+        vector
+    }
+
     #[test]
     fn d7_counts_cover_the_settled_front_alone() {
         let mut ledger = Ledger::default();
-        ledger.push(Fate::Kept(Seq(1)), false);
-        ledger.push(Fate::Kept(Seq(2)), false);
-        ledger.push(Fate::Refused, false);
+        ledger.push(Fate::Kept(Seq(1)));
+        ledger.push(Fate::Kept(Seq(2)));
+        ledger.push(Fate::Refused);
         assert_eq!(ledger.settle(Seq(1)), Some((1, 0)));
         assert_eq!(ledger.settle(Seq(1)), None);
         assert_eq!(ledger.settle(Seq(2)), Some((2, 1)));
@@ -216,12 +246,14 @@ mod tests {
     }
 
     #[test]
-    fn d7_a_missing_frame_is_settled_by_the_answer_that_brings_it() {
+    fn d7_a_missing_frame_is_settled_by_what_brings_it() {
         let mut ledger = Ledger::default();
-        ledger.push(Fate::Missing, false);
-        ledger.push(Fate::Kept(Seq(1)), false);
+        ledger.push(Fate::Missing(work(7)));
+        ledger.push(Fate::Kept(Seq(1)));
+        ledger.arrived(&work(6), Seq(1));
         assert_eq!(ledger.settle(Seq(9)), None);
-        ledger.push(Fate::Kept(Seq(10)), true);
+        ledger.push(Fate::Kept(Seq(10)));
+        ledger.arrived(&work(7), Seq(10));
         assert_eq!(ledger.settle(Seq(9)), None);
         assert_eq!(ledger.settle(Seq(10)), Some((3, 0)));
     }
@@ -230,17 +262,18 @@ mod tests {
     fn d7_a_flood_of_frames_shares_entries() {
         let mut ledger = Ledger::default();
         for _ in 0..100_000 {
-            ledger.push(Fate::Kept(Seq(1)), false);
-            ledger.push(Fate::Refused, false);
+            ledger.push(Fate::Kept(Seq(1)));
+            ledger.push(Fate::Refused);
         }
         for _ in 0..100_000 {
-            ledger.push(Fate::Missing, false);
-            ledger.push(Fate::Kept(Seq(2)), false);
-            ledger.push(Fate::Refused, false);
+            ledger.push(Fate::Missing(work(1)));
+            ledger.push(Fate::Kept(Seq(2)));
+            ledger.push(Fate::Refused);
         }
         assert_eq!(ledger.open.len(), 1);
         assert_eq!(ledger.settle(Seq(2)), Some((100_000, 100_000)));
-        ledger.push(Fate::Kept(Seq(3)), true);
+        ledger.push(Fate::Kept(Seq(3)));
+        ledger.arrived(&work(1), Seq(3));
         assert_eq!(ledger.settle(Seq(3)), Some((300_001, 200_000)));
     }
 }

@@ -57,6 +57,16 @@ impl StateVector {
         }
     }
 
+    /// Whether all of `other` is there.
+    pub fn covers(&self, other: &Self) -> bool {
+        other.0.iter().all(|(client, clock)| self.get(*client) >= *clock)
+    }
+
+    /// For how many clients there is work.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// Whether nobody's work is there.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

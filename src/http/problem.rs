@@ -77,6 +77,7 @@ impl From<Denied> for Problem {
                 Self::new(StatusCode::UNAUTHORIZED, denied.to_string()).with(header::WWW_AUTHENTICATE, "Bearer")
             }
             Denied::Forbidden => Self::forbidden(denied.to_string()),
+            Denied::Unavailable => Self::unavailable(denied.to_string()),
         }
     }
 }

@@ -39,6 +39,8 @@ pub(super) struct Visitor {
     pub name: DocName,
     pub request: Request,
     pub grant: Result<Grant, Denied>,
+    /// The round of questions about access in which that was asked.
+    pub asked_in: u64,
     pub wants_acks: bool,
 }
 
@@ -109,7 +111,7 @@ impl Visitor {
 
     async fn seat(&self) -> Result<Seat, Refusal> {
         let grant = self.grant.clone().map_err(|denied| self.denied(denied))?;
-        let seat = self.node.document(&self.name).seat(grant, self.request.clone()).await;
+        let seat = self.node.document(&self.name).seat(grant, self.request.clone(), self.asked_in).await;
         seat.map_err(|error| {
             tracing::debug!(document = %self.name, %error, "no seat");
             Refusal { told: None, code: CloseCode::Later }
@@ -117,12 +119,12 @@ impl Visitor {
     }
 
     fn denied(&self, denied: Denied) -> Refusal {
-        let (code, label) = match denied {
-            Denied::Unauthorized => (CloseCode::Unauthorized, "token"),
-            Denied::Forbidden => (CloseCode::Forbidden, "forbidden"),
-        };
-        self.node.metrics().refused(label);
-        Refusal { told: Some(sync::denied(&denied.to_string())), code }
+        self.node.metrics().refused(match denied {
+            Denied::Unauthorized => "token",
+            Denied::Forbidden => "forbidden",
+            Denied::Unavailable => "authorize",
+        });
+        Refusal { told: Some(sync::denied(&denied.to_string())), code: denied.close_code() }
     }
 }
 

@@ -28,11 +28,12 @@ pub(super) async fn answer(shared: &Arc<Shared>, mut head: Head, name: &str) -> 
         return Err(Problem::unavailable("the server is restarting"));
     }
     let request = credentials::request(&head);
+    let asked_in = shared.node.round();
     let grant = shared.node.authorize(&request, &name).await;
     let wants_acks = head.query_value("acks").as_deref() == Some("1");
     let response = switching(&accept, credentials::protocol(&head));
     let on_upgrade = head.on_upgrade.take().ok_or_else(|| Problem::bad_request("this connection can't be upgraded"))?;
-    let visitor = Visitor { node: shared.node.clone(), name, request, grant, wants_acks };
+    let visitor = Visitor { node: shared.node.clone(), name, request, grant, asked_in, wants_acks };
     start(on_upgrade, visitor, head);
     Ok(response)
 }

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use crate::document::Access;
+use crate::document::{Access, CloseCode, Kind};
 use crate::id::{DocName, Identity};
 
 /// What somebody shows who wants to reach a document. Kept as long as the session lives, to be asked again.
@@ -57,6 +57,11 @@ impl Grant {
         Self { access: Access::Write, identity: identity.into() }
     }
 
+    /// What a session is that has this right.
+    pub fn kind(self) -> Kind {
+        Kind::Client { access: self.access, identity: self.identity }
+    }
+
     /// May receive, as somebody.
     pub fn read(identity: impl Into<Identity>) -> Self {
         Self { access: Access::Read, identity: identity.into() }
@@ -72,6 +77,20 @@ pub enum Denied {
     /// We do, and it has no right to this document: close code 4403, HTTP 403.
     #[error("no access to this document")]
     Forbidden,
+    /// It can't be said now: close code 1013, HTTP 503. Who asked may ask again later.
+    #[error("access can't be checked now")]
+    Unavailable,
+}
+
+impl Denied {
+    /// How a session ends for this.
+    pub fn close_code(self) -> CloseCode {
+        match self {
+            Self::Unauthorized => CloseCode::Unauthorized,
+            Self::Forbidden => CloseCode::Forbidden,
+            Self::Unavailable => CloseCode::Later,
+        }
+    }
 }
 
 /// The answer to a question about access, some time.
@@ -95,7 +114,7 @@ pub type Answer<'a> = Pin<Box<dyn Future<Output = Result<Grant, Denied>> + Send 
 /// # Ok::<(), y_mesh::StartError>(())
 /// ```
 pub trait Authorize: Send + Sync + 'static {
-    /// What `request` may do with `document`. An answer that takes longer than `Timing::authorize_max` counts as a refusal.
+    /// What `request` may do with `document`. An answer that takes longer than `Timing::authorize_max` counts as [`Denied::Unavailable`].
     fn authorize<'a>(&'a self, request: &'a Request, document: &'a DocName) -> Answer<'a>;
 }
 

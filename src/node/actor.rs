@@ -19,6 +19,9 @@ use crate::document::{Audience, CloseCode, Content, Document, Effect, Event, Kin
 use crate::id::{DocName, Seq, SessionId};
 use crate::store::writer::{DocumentWriter, Progress};
 
+/// Room for effects that is kept from one turn to the next.
+const EFFECTS_KEPT_MAX: usize = 1_024;
+
 pub(crate) struct Actor {
     name: DocName,
     shared: Arc<Shared>,
@@ -71,15 +74,23 @@ impl Actor {
                 End::Reload => drop(self.shared.metrics.faults.inc()),
             }
         }
-        self.shared.registry.forget(&self.name, &self.letters.signals);
-        self.turn_away(CloseCode::Later);
+        self.give_up(CloseCode::Later);
         self.shared.metrics.documents.dec();
     }
 
     async fn open(&mut self) -> Option<Opened> {
         let started = Instant::now();
-        let loading = self.shared.load(self.name.clone());
-        let code = match tokio::time::timeout(self.shared.config.timing.load_max, loading).await {
+        let loading = tokio::time::timeout(self.shared.config.timing.load_max, self.shared.load(self.name.clone()));
+        let mut stopping = self.shared.stopping.subscribe();
+        let loaded = tokio::select! {
+            biased;
+            _ = stopping.wait_for(|stops| *stops) => {
+                self.give_up(CloseCode::Restarting);
+                return None;
+            }
+            loaded = loading => loaded,
+        };
+        let code = match loaded {
             Ok(Ok((document, through))) => {
                 self.shared.metrics.loaded(started.elapsed());
                 return Some(self.opened(document, through));
@@ -93,9 +104,14 @@ impl Actor {
                 CloseCode::Later
             }
         };
+        self.give_up(code);
+        None
+    }
+
+    /// Who comes later meets another actor; who has come already is closed.
+    fn give_up(&mut self, code: CloseCode) {
         self.shared.registry.forget(&self.name, &self.letters.signals);
         self.turn_away(code);
-        None
     }
 
     fn opened(&self, document: Document, through: Seq) -> Opened {
@@ -112,7 +128,7 @@ impl Actor {
         }
     }
 
-    /// Closes everybody, and takes no more mail. Who comes later meets another actor.
+    /// Closes everybody, and takes no more mail.
     fn turn_away(&mut self, code: CloseCode) {
         self.close_all(code);
         self.letters.mail.close();
@@ -137,6 +153,7 @@ impl Actor {
                 },
                 () = self.letters.signals.raised() => {}
                 _ = opened.progress.changed() => {}
+                () = self.shared.writer.failed(), if !opened.seen.has_failed => {}
                 () = at(wake) => {}
                 _ = stopping.wait_for(|stops| *stops), if !opened.is_stopping => stops = true,
             }
@@ -155,8 +172,13 @@ impl Actor {
         let Opened { document, mut progress, appended, .. } = opened;
         std::mem::forget(document);
         self.close_all(CloseCode::Broken);
-        let end = progress.wait_for(|progress| progress.has_failed || progress.through >= appended).await;
-        if end.is_ok_and(|progress| !progress.has_failed) { End::Reload } else { End::Done }
+        tokio::select! {
+            biased;
+            durable = progress.wait_for(|progress| !progress.has_failed && progress.through >= appended) => {
+                if durable.is_ok() { End::Reload } else { End::Done }
+            }
+            () = self.shared.writer.failed() => End::Done,
+        }
     }
 
     /// Takes what waits, at most what waits now, then lets what came of it go out (F7).
@@ -197,7 +219,7 @@ impl Actor {
         if !std::mem::take(&mut opened.wants_to_retire) {
             return None;
         }
-        if opened.is_stopping {
+        if opened.is_stopping || opened.seen.has_failed {
             return Some(End::Done);
         }
         if opened.document.has_ended() {
@@ -221,7 +243,7 @@ impl Actor {
                 self.shared.metrics.bytes_in.inc_by(message.len() as u64);
                 self.step(opened, Event::Received { session, message }).await
             }
-            Mail::Reauthorized { session, access } => self.step(opened, Event::Reauthorized { session, access }).await,
+            Mail::Reauthorized { session, right } => self.step(opened, Event::Reauthorized { session, right }).await,
             // Dropping it tells who waits for it.
             Mail::Task(_) if opened.document.has_ended() => Ok(()),
             Mail::Task(task) => {
@@ -249,7 +271,8 @@ impl Actor {
     }
 
     async fn on_progress(&mut self, opened: &mut Opened) -> Result<(), Fault> {
-        let progress = *opened.progress.borrow_and_update();
+        let mut progress = *opened.progress.borrow_and_update();
+        progress.has_failed |= self.shared.writer.has_failed();
         let seen = std::mem::replace(&mut opened.seen, progress);
         if progress.through > seen.through {
             self.step(opened, Event::Durable { through: progress.through }).await?;
@@ -290,7 +313,10 @@ impl Actor {
                 Effect::Retire => opened.wants_to_retire = true,
             }
         }
-        opened.effects = effects;
+        // The memory is used again, unless it was an exceptionally large turn.
+        if effects.capacity() <= EFFECTS_KEPT_MAX && opened.effects.is_empty() {
+            opened.effects = effects;
+        }
         Ok(())
     }
 

@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use super::mailbox::{Closed, Mail, Mailbox};
 use super::outbox::{Outbox, Outgoing};
 use super::{Error, Grant, Node, Request};
-use crate::document::{Document, Effect, Kind, Now, ReadTransaction, WriteTransaction};
+use crate::document::{Document, Effect, Now, ReadTransaction, WriteTransaction};
 use crate::id::{DocName, Identity, SessionId};
 
 /// A document of a node, by name. Making one opens nothing; each call opens the document if it isn't.
@@ -32,7 +32,7 @@ impl DocumentHandle {
     /// Reads the document. The closure runs on one of the node's own threads, between edits of others.
     ///
     /// # Errors
-    /// If the document can't be opened, or the closure panics; nothing was changed.
+    /// If the document can't be opened. If the closure panics, the document is loaded anew, and other sessions reconnect.
     pub async fn read<R: Send + 'static>(
         &self,
         read: impl FnOnce(&ReadTransaction<'_>) -> R + Send + 'static,
@@ -41,7 +41,8 @@ impl DocumentHandle {
     }
 
     /// Edits the document; sessions get what changed like any other update. Don't wait inside the closure: the
-    /// document waits with it.
+    /// document waits with it. When this returns, the change is on its way to the store, and not durable yet. An update that
+    /// the closure applies and that stands on something missing is dropped.
     ///
     /// ```
     /// # use y_mesh::{Identity, Node, yrs::{GetString, ReadTxn, Text, WriteTxn}};
@@ -58,8 +59,8 @@ impl DocumentHandle {
     /// ```
     ///
     /// # Errors
-    /// If the document can't be opened; nothing was changed. If the closure panics, the document is loaded anew, what
-    /// the closure did is lost, and other sessions reconnect.
+    /// If the document can't be opened; nothing was changed. If the closure panics, or makes something that could not be
+    /// read again, the document is loaded anew, what the closure did is lost, and other sessions reconnect.
     pub async fn edit<R: Send + 'static>(
         &self,
         author: Identity,
@@ -73,19 +74,26 @@ impl DocumentHandle {
     /// # Errors
     /// [`Error::Denied`] if it doesn't allow anything, others if the document can't be opened.
     pub async fn join(&self, request: Request) -> Result<Seat, Error> {
+        let asked_in = self.node.round();
         let grant = self.node.authorize(&request, &self.name).await?;
-        self.seat(grant, request).await
+        self.seat(grant, request, asked_in).await
     }
 
-    /// Takes a seat with a right that was found out before.
-    pub(crate) async fn seat(&self, grant: Grant, request: Request) -> Result<Seat, Error> {
+    /// Takes a seat with a right that was found out before, in a round of questions. If another round has begun since,
+    /// the hook is asked again: that round may have missed this session.
+    pub(crate) async fn seat(&self, grant: Grant, request: Request, asked_in: u64) -> Result<Seat, Error> {
         let mailbox = self.node.open(&self.name)?;
         let (session, outbox) = self.node.outbox(mailbox.signals());
-        let kind = Kind::Client { access: grant.access, identity: grant.identity };
         // From here on the seat says that it leaves, whatever happens.
-        let seat = Seat { session, mailbox, outbox };
-        let join = Mail::Join { session, kind, request: Arc::new(request), outbox: seat.outbox.clone() };
-        seat.mailbox.send(join).await.map_err(|_| Error::Unavailable(self.name.clone()))?;
+        let seat = Seat { _node: self.node.clone(), session, mailbox, outbox };
+        let request = Arc::new(request);
+        let unavailable = |_| Error::Unavailable(self.name.clone());
+        let (kind, outbox) = (grant.kind(), seat.outbox.clone());
+        seat.mailbox.send(Mail::Join { session, kind, request: request.clone(), outbox }).await.map_err(unavailable)?;
+        if self.node.round() != asked_in {
+            let right = self.node.right(&request, &self.name).await;
+            seat.mailbox.send(Mail::Reauthorized { session, right }).await.map_err(unavailable)?;
+        }
         Ok(seat)
     }
 
@@ -96,8 +104,11 @@ impl DocumentHandle {
         let mailbox = self.node.open(&self.name)?;
         let (reply, answer) = oneshot::channel();
         let task = Box::new(move |document: &mut Document, now: Now, effects: &mut Vec<Effect>| {
-            // Who asked may have stopped waiting; the work is done all the same.
-            let _ = reply.send(work(document, now, effects));
+            let result = work(document, now, effects);
+            if !document.has_ended() {
+                // Who asked may have stopped waiting; the work is done all the same.
+                let _ = reply.send(result);
+            }
         });
         let unavailable = || Error::Unavailable(self.name.clone());
         mailbox.send(Mail::Task(task)).await.map_err(|_| unavailable())?;
@@ -115,6 +126,8 @@ impl fmt::Debug for DocumentHandle {
 ///
 /// The first message out is a SyncStep1. Dropping the seat leaves the document.
 pub struct Seat {
+    /// A seat keeps its node.
+    _node: Node,
     session: SessionId,
     mailbox: Arc<Mailbox>,
     outbox: Arc<Outbox>,
@@ -132,6 +145,9 @@ impl Seat {
     /// # Errors
     /// If the session is over; [`next`](Self::next) says why.
     pub async fn send(&self, message: Bytes) -> Result<(), Closed> {
+        if self.outbox.is_closed() {
+            return Err(Closed);
+        }
         self.mailbox.send_message(self.session, message).await
     }
 

@@ -9,7 +9,7 @@ use super::access::Request;
 use super::outbox::Outbox;
 use super::signals::Signals;
 use crate::config::Limits;
-use crate::document::{Access, Document, Effect, Kind, Now};
+use crate::document::{CloseCode, Document, Effect, Kind, Now};
 use crate::id::SessionId;
 
 /// A piece of work on the document itself, from the embedding program.
@@ -18,7 +18,7 @@ pub(crate) type Task = Box<dyn FnOnce(&mut Document, Now, &mut Vec<Effect>) + Se
 pub(crate) enum Mail {
     Join { session: SessionId, kind: Kind, request: Arc<Request>, outbox: Arc<Outbox> },
     Message { session: SessionId, message: Bytes, _permits: [OwnedSemaphorePermit; 2] },
-    Reauthorized { session: SessionId, access: Option<Access> },
+    Reauthorized { session: SessionId, right: Result<Kind, CloseCode> },
     Task(Task),
     Sessions(oneshot::Sender<Vec<(SessionId, Arc<Request>)>>),
 }

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use futures_util::{StreamExt, stream};
 use tokio::runtime::{self, Runtime};
 use tokio::sync::{Semaphore, oneshot, watch};
 use tokio::time::Instant;
@@ -26,7 +27,7 @@ pub use metrics::Metrics;
 pub use outbox::Outgoing;
 
 use crate::config::{Config, InvalidConfig};
-use crate::document::{Document, Millis, Now, OpenError, STACK_BYTES, WallTime};
+use crate::document::{CloseCode, Document, Kind, Millis, Now, OpenError, STACK_BYTES, WallTime};
 use crate::id::{ClientId, DocName, Seq, SessionId};
 pub use crate::store::Durability;
 use crate::store::writer::Writer;
@@ -38,6 +39,8 @@ use outbox::Outbox;
 use registry::Registry;
 use signals::Signals;
 
+/// Documents whose sessions are asked about at the same time.
+const QUESTIONS_MAX: usize = 16;
 /// Loads and listings that may block at the same time.
 const BLOCKING_THREADS: usize = 8;
 
@@ -52,8 +55,8 @@ const BLOCKING_THREADS: usize = 8;
 /// # Ok(()) }
 /// ```
 ///
-/// Documents run on threads of the node's own. Dropping the last clone stops them at once: what was acknowledged is
-/// stored; what wasn't may be lost. [`shutdown`](Self::shutdown) waits for it.
+/// Documents run on threads of the node's own. Dropping the last clone, handle and seat stops them at once: what was
+/// acknowledged is stored; what wasn't may be lost. [`shutdown`](Self::shutdown) waits for it.
 #[derive(Clone)]
 pub struct Node {
     inner: Arc<Inner>,
@@ -64,6 +67,8 @@ struct Inner {
     authorize: Hook,
     runtime: Option<Runtime>,
     sessions: AtomicU64,
+    /// How often everybody's access was to be asked for anew.
+    rounds: AtomicU64,
 }
 
 /// What actors share.
@@ -190,8 +195,13 @@ impl NodeBuilder {
             stopping: watch::channel(false).0,
             blocking: runtime.handle().clone(),
         };
-        let (shared, sessions) = (Arc::new(shared), AtomicU64::new(1));
-        let inner = Inner { shared, authorize: self.authorize, runtime: Some(runtime), sessions };
+        let inner = Inner {
+            shared: Arc::new(shared),
+            authorize: self.authorize,
+            runtime: Some(runtime),
+            sessions: AtomicU64::new(1),
+            rounds: AtomicU64::new(0),
+        };
         Ok(Node { inner: Arc::new(inner) })
     }
 }
@@ -241,25 +251,40 @@ impl Node {
         match tokio::time::timeout(self.config().timing.authorize_max, asked).await {
             Ok(answer) => answer,
             Err(_) => {
-                tracing::warn!(%document, "the access hook doesn't answer; that counts as a refusal");
-                Err(Denied::Forbidden)
+                tracing::warn!(%document, "the access hook doesn't answer");
+                Err(Denied::Unavailable)
             }
         }
     }
 
-    /// Asks the access hook again for every session of every open document, and changes or ends their access (S6).
+    /// Asks the access hook again for every session of every open document, and changes or ends their access (S6). When
+    /// this returns, no session goes on with a right that was asked for before it was called.
     pub async fn reauthorize(&self) {
-        for (name, mailbox) in self.shared().registry.all() {
-            let (reply, sessions) = oneshot::channel();
-            if mailbox.send(Mail::Sessions(reply)).await.is_err() {
-                continue;
-            }
-            for (session, request) in sessions.await.unwrap_or_default() {
-                let access = self.authorize(&request, &name).await.ok().map(|grant| grant.access);
-                // A document that ends meanwhile closes its sessions itself.
-                let _ = mailbox.send(Mail::Reauthorized { session, access }).await;
-            }
+        self.inner.rounds.fetch_add(1, Ordering::SeqCst);
+        let documents = stream::iter(self.shared().registry.all());
+        documents.for_each_concurrent(QUESTIONS_MAX, |(name, mailbox)| self.reauthorize_all(name, mailbox)).await;
+    }
+
+    async fn reauthorize_all(&self, name: DocName, mailbox: Arc<Mailbox>) {
+        let (reply, sessions) = oneshot::channel();
+        if mailbox.send(Mail::Sessions(reply)).await.is_err() {
+            return;
         }
+        for (session, request) in sessions.await.unwrap_or_default() {
+            let right = self.right(&request, &name).await;
+            // A document that ends meanwhile closes its sessions itself.
+            let _ = mailbox.send(Mail::Reauthorized { session, right }).await;
+        }
+    }
+
+    /// What the hook says of somebody, in a document's terms.
+    async fn right(&self, request: &Request, name: &DocName) -> Result<Kind, CloseCode> {
+        self.authorize(request, name).await.map(Grant::kind).map_err(Denied::close_code)
+    }
+
+    /// How often everybody's access was to be asked for anew.
+    pub(crate) fn round(&self) -> u64 {
+        self.inner.rounds.load(Ordering::SeqCst)
     }
 
     /// What it counts.
@@ -299,14 +324,14 @@ impl Node {
     }
 
     pub(crate) fn open(&self, name: &DocName) -> Result<Arc<Mailbox>, Error> {
-        if self.is_stopping() {
-            return Err(Error::Stopping);
-        }
         let shared = self.shared();
         let limits = &shared.config.limits;
+        // Looked at under the registry's lock: whoever waits for it to be empty has said that the node stops before.
+        let max = || if self.is_stopping() { 0 } else { limits.documents_open_max };
         let make = || Mailbox::new(limits, shared.inbound.clone());
         let start = |letters| drop(shared.blocking.spawn(Actor::new(name.clone(), shared.clone(), letters).run()));
-        shared.registry.open(name, limits.documents_open_max, make, start).ok_or(Error::TooManyDocuments)
+        let full = || if self.is_stopping() { Error::Stopping } else { Error::TooManyDocuments };
+        shared.registry.open(name, max, make, start).ok_or_else(full)
     }
 
     pub(crate) fn outbox(&self, signals: &Arc<Signals>) -> (SessionId, Arc<Outbox>) {

@@ -97,6 +97,11 @@ impl Outbox {
         self.ready.notify_one();
     }
 
+    /// Whether the session is over.
+    pub fn is_closed(&self) -> bool {
+        self.state().closed.is_some()
+    }
+
     /// What goes next, if anything waits. Asking says that all that was taken before has left the process.
     pub fn try_next(&self) -> Option<Outgoing> {
         let mut state = self.state();

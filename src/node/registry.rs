@@ -23,17 +23,18 @@ impl Registry {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The mailbox of an open document, or that of one which `start` starts now. `None` if there are `max` already.
+    /// The mailbox of an open document, or that of one which `start` starts now. `None` if there are `max` already, or there may be none.
     pub fn open(
         &self,
         name: &DocName,
-        max: usize,
+        max: impl FnOnce() -> usize,
         make: impl FnOnce() -> (Mailbox, Letters),
         start: impl FnOnce(Letters),
     ) -> Option<Arc<Mailbox>> {
         let mut open = self.open_now();
+        let max = max();
         if let Some(mailbox) = open.get(name) {
-            return Some(mailbox.clone());
+            return (max > 0).then(|| mailbox.clone());
         }
         if open.len() >= max {
             return None;

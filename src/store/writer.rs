@@ -1,6 +1,7 @@
 //! The store's writer: one thread that appends what many documents bring, in one call for all that waits.
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
@@ -74,6 +75,12 @@ impl Writer {
     pub fn has_failed(&self) -> bool {
         *self.failed.borrow()
     }
+
+    /// Waits until the store gives up.
+    pub async fn failed(&self) {
+        // The thread outlives everybody who can ask, for it ends when the last of them is dropped.
+        let _ = self.failed.clone().wait_for(|failed| *failed).await;
+    }
 }
 
 impl DocumentWriter {
@@ -94,7 +101,7 @@ impl DocumentWriter {
         let Ok(permit) = permit else { return };
         let job = Job { name: self.name.clone(), seq, work, progress: self.progress.clone(), _bytes: permit };
         if self.writer.jobs.send(job).await.is_err() {
-            // The thread is gone: it panicked in the store. Nothing more becomes durable.
+            // The thread is gone. Nothing more becomes durable.
             self.progress.send_modify(|progress| progress.has_failed = true);
         }
     }
@@ -103,8 +110,14 @@ impl DocumentWriter {
 fn write(store: &dyn Store, mut queue: mpsc::Receiver<Job>, fail: &watch::Sender<bool>) {
     let mut jobs = Vec::with_capacity(BATCH_RECORDS_MAX);
     while queue.blocking_recv_many(&mut jobs, BATCH_RECORDS_MAX) > 0 {
-        if let Err(error) = write_all(store, &jobs) {
-            tracing::error!(%error, "the store failed; nothing more will be saved");
+        // A store that panics has failed like any other.
+        let written = catch_unwind(AssertUnwindSafe(|| write_all(store, &jobs)));
+        if let Some(why) = match written {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => Some(error.to_string()),
+            Err(_) => Some("it panicked".to_owned()),
+        } {
+            tracing::error!(%why, "the store failed; nothing more will be saved");
             fail.send_replace(true);
         }
         tell(&jobs, *fail.borrow());

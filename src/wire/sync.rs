@@ -128,7 +128,8 @@ impl<'a> Entries<'a> {
 
     fn read(&mut self) -> Result<Entry<'a>, Malformed> {
         let client = ClientId(self.reader.var_uint()?);
-        let clock = self.reader.var_u32()?;
+        // Larger than any that is taken is as good as that; it's no reason to end a session.
+        let clock = Clock::try_from(self.reader.var_uint()?).unwrap_or(Clock::MAX);
         let json = self.reader.var_string()?;
         Ok(Entry { client, clock, state: (json != "null").then_some(json) })
     }

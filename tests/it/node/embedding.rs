@@ -62,11 +62,53 @@ async fn s6_the_hook_is_asked_again_on_demand() {
     assert!(matches!(refused, Err(Error::Denied(Denied::Forbidden))), "{refused:?}");
 }
 
+#[tokio::test]
+async fn s6_who_sits_down_with_a_right_from_before_a_round_of_questions_is_asked_about_again() {
+    let (allow, allowed) = tokio::sync::watch::channel(true);
+    let (asked, mut was_asked) = tokio::sync::watch::channel(0);
+    let (go, went) = tokio::sync::watch::channel(false);
+    let node = Node::builder()
+        .authorize(move |_: Request, _| {
+            let answer = *allowed.borrow();
+            asked.send_modify(|asked| *asked += 1);
+            let mut went = went.clone();
+            async move {
+                // The answer is on its way back from somewhere.
+                went.wait_for(|went| *went).await.unwrap();
+                if answer { Ok(Grant::write("ali")) } else { Err(Denied::Forbidden) }
+            }
+        })
+        .start()
+        .unwrap();
+    let joining = tokio::spawn({
+        let node = node.clone();
+        async move { node.document(&name("a")).join(Request::default()).await }
+    });
+    was_asked.wait_for(|asked| *asked == 1).await.unwrap();
+    allow.send_replace(false);
+    node.reauthorize().await;
+    go.send_replace(true);
+    let seat = joining.await.unwrap().unwrap();
+    let client = crate::support::client::Client::new(1);
+    let mut visitor = Visitor { client, seat, settled: (0, 0), closed: None };
+    visitor.until(|visitor| visitor.closed == Some(CloseCode::Forbidden)).await;
+    assert!(visitor.seat.send(bytes::Bytes::from_static(&[3])).await.is_err(), "the session is over");
+}
+
+#[tokio::test]
+async fn a_seat_keeps_its_node() {
+    let node = Node::builder().start().unwrap();
+    let mut visitor = Visitor::join(&node, &name("a"), 1).await;
+    drop(node);
+    visitor.write("still here").await;
+    visitor.saved().await;
+}
+
 #[tokio::test(start_paused = true)]
-async fn a_hook_that_does_not_answer_refuses() {
+async fn a_hook_that_does_not_answer_lets_nobody_in_for_now() {
     let node = Node::builder().authorize(|_: Request, _| std::future::pending()).start().unwrap();
     let refused = node.document(&name("guarded")).join(Request::default()).await;
-    assert!(matches!(refused, Err(Error::Denied(Denied::Forbidden))), "{refused:?}");
+    assert!(matches!(refused, Err(Error::Denied(Denied::Unavailable))), "{refused:?}");
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use y_mesh::document::{CloseCode, Stored};
 use y_mesh::store::{Append, Store};
 use y_mesh::{DocName, Durability, Error, Identity, MemoryStore, Node, Seq, StoreError};
 
-use super::{Visitor, name};
+use super::{PATIENCE, Visitor, name};
 
 #[tokio::test]
 async fn a_panic_in_one_document_leaves_the_others_alone_and_loses_nothing() {
@@ -35,10 +35,12 @@ async fn a_panic_in_one_document_leaves_the_others_alone_and_loses_nothing() {
 struct Failing {
     inner: MemoryStore,
     fails: Arc<AtomicBool>,
+    panics: Arc<AtomicBool>,
 }
 
 impl Failing {
     fn check(&self) -> Result<(), StoreError> {
+        assert!(!self.panics.load(Ordering::Relaxed), "on purpose: a bug in a store");
         match self.fails.load(Ordering::Relaxed) {
             true => Err(std::io::Error::other("the disk is gone").into()),
             false => Ok(()),
@@ -97,6 +99,35 @@ async fn d5_a_store_that_fails_closes_sessions_and_makes_the_node_unready() {
     visitor.until(|visitor| visitor.closed == Some(CloseCode::Later)).await;
     assert_eq!(visitor.settled, settled, "what isn't kept isn't acknowledged");
     assert!(!node.is_ready());
+}
+
+#[tokio::test]
+async fn d5_a_store_that_panics_has_failed_like_any_other() {
+    let store = Failing::default();
+    let panics = store.panics.clone();
+    let node = Node::builder().store(store).start().unwrap();
+    let mut visitor = Visitor::join(&node, &name("a"), 1).await;
+    visitor.write("kept").await;
+    visitor.saved().await;
+    panics.store(true, Ordering::Relaxed);
+    visitor.write("lost").await;
+    visitor.until(|visitor| visitor.closed == Some(CloseCode::Later)).await;
+    assert!(!node.is_ready());
+}
+
+#[tokio::test]
+async fn d5_a_store_that_fails_closes_those_too_who_wait_for_nothing() {
+    let store = Failing::default();
+    let fails = store.fails.clone();
+    let node = Node::builder().store(store).start().unwrap();
+    let mut writer = Visitor::join(&node, &name("a"), 1).await;
+    let mut reader = Visitor::join(&node, &name("b"), 2).await;
+    reader.synced().await;
+    fails.store(true, Ordering::Relaxed);
+    writer.write("lost").await;
+    writer.until(|visitor| visitor.closed == Some(CloseCode::Later)).await;
+    reader.until(|visitor| visitor.closed == Some(CloseCode::Later)).await;
+    assert!(node.shutdown(PATIENCE).await.is_empty(), "nothing becomes durable any more, so nothing is waited for");
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use y_mesh::{ClientId, Config, SessionId};
 
 use crate::support::client::Client;
 use crate::support::frames::{awareness, kinds};
-use crate::support::world::World;
+use crate::support::world::{World, client};
 
 const ROOMY: usize = 1 << 20;
 
@@ -287,8 +287,8 @@ fn f5_a_session_that_is_behind_can_still_write() {
 fn f5_a_refusal_in_words_is_not_lost_to_a_session_that_is_behind() {
     let mut pair = Pair::new(1);
     pair.write(3);
-    let access = Some(y_mesh::document::Access::Read);
-    pair.world.event(Event::Reauthorized { session: pair.slow, access });
+    let right = Ok(client(y_mesh::document::Access::Read));
+    pair.world.event(Event::Reauthorized { session: pair.slow, right });
     let messages = pair.ben.write("refused");
     pair.world.say(pair.slow, messages);
     pair.settle();

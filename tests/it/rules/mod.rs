@@ -7,4 +7,5 @@ mod fanout;
 mod random;
 mod session;
 mod standing;
+mod trust;
 mod wire;

@@ -7,7 +7,7 @@ use y_mesh::wire::{sync, vet};
 
 use crate::support::client::Client;
 use crate::support::frames::{closes, entries_in, kinds, sends, update_in};
-use crate::support::world::World;
+use crate::support::world::{World, client};
 
 #[test]
 fn s1_who_joins_is_sent_sync_step_1_then_awareness_if_anyone_is_here() {
@@ -204,7 +204,7 @@ fn s5_messages_of_who_has_left_change_nothing() {
     {
         world.event(event);
     }
-    world.event(Event::Reauthorized { session, access: None });
+    world.event(Event::Reauthorized { session, right: Err(CloseCode::Forbidden) });
     world.event(Event::TurnEnded);
     assert_eq!((world.effects.len(), world.text()), (before, String::new()));
 }
@@ -214,7 +214,7 @@ fn s6_access_can_end_while_a_session_lives() {
     let mut world = World::new();
     let mut ada = Client::new(1);
     let (session, other) = (world.connect(&mut ada), world.join());
-    let effects = world.event(Event::Reauthorized { session, access: None });
+    let effects = world.event(Event::Reauthorized { session, right: Err(CloseCode::Forbidden) });
     assert_eq!(closes(&effects), [(session, CloseCode::Forbidden)]);
     assert_eq!(world.closed(other), None);
 }
@@ -224,11 +224,11 @@ fn s6_access_can_be_taken_and_given_while_a_session_lives() {
     let mut world = World::new();
     let mut ada = Client::new(1);
     let session = world.connect(&mut ada);
-    world.event(Event::Reauthorized { session, access: Some(Access::Read) });
+    world.event(Event::Reauthorized { session, right: Ok(client(Access::Read)) });
     world.say(session, ada.write("kept by the client"));
     world.settle(&mut [(session, &mut ada)]);
     assert_eq!((world.text(), world.acknowledged(session)), (String::new(), (1, 1)));
-    world.event(Event::Reauthorized { session, access: Some(Access::Write) });
+    world.event(Event::Reauthorized { session, right: Ok(client(Access::Write)) });
     world.settle(&mut [(session, &mut ada)]);
     assert_eq!(world.text(), "kept by the client", "it's asked for what was refused meanwhile");
     assert_eq!(world.acknowledged(session), (2, 1));
@@ -241,7 +241,7 @@ fn s6_who_may_only_read_again_is_told_so_again() {
     let session = world.join_reader();
     world.open(session, &mut ada);
     for access in [Access::Read, Access::Write, Access::Read] {
-        world.event(Event::Reauthorized { session, access: Some(access) });
+        world.event(Event::Reauthorized { session, right: Ok(client(access)) });
         world.settle(&mut [(session, &mut ada)]);
         world.say(session, [ada.write("x"), ada.write("y")].concat());
         world.settle(&mut [(session, &mut ada)]);

@@ -35,6 +35,8 @@ pub struct World {
     pub effects: Vec<Effect>,
     /// Whether the journal is durable at once.
     pub syncs: bool,
+    /// How often it was woken.
+    pub ticks: usize,
     sessions: BTreeMap<SessionId, Outbox>,
     next: u64,
     /// What the journal holds of each client's work (D1).
@@ -63,6 +65,7 @@ impl World {
             config,
             effects: Vec::new(),
             syncs: true,
+            ticks: 0,
             sessions: BTreeMap::new(),
             next: 1,
         }
@@ -189,6 +192,7 @@ impl World {
         let end = self.now.monotonic + duration;
         while let Some(at) = self.document.deadline().filter(|at| *at <= end) {
             self.set_now(at.max(self.now.monotonic));
+            self.ticks += 1;
             self.event(Event::Tick);
             self.turn();
         }
