@@ -2,13 +2,14 @@
 //! large, few headers, a request that ends in time, and not too many of them.
 
 use std::convert::Infallible;
-use std::future::Future;
+use std::future::{Future, ready};
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::future::Either;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
@@ -154,7 +155,12 @@ impl Server {
         let service = service_fn(|mut request: Request<Incoming>| {
             let time = deadline.restart(&request, self.shared.node.config());
             request.extensions_mut().insert(connection.clone());
-            in_time(time, routes.call(request))
+            let answer = match request.uri().path_and_query() {
+                Some(_) => Either::Left(routes.call(request)),
+                // CONNECT names none, and warp 0.4 panics without one.
+                None => Either::Right(ready(Ok(Problem::bad_request("the request names no path").into_response()))),
+            };
+            in_time(time, answer)
         });
         let mut http = pin!(self.http.serve_connection(TokioIo::new(stream), service).with_upgrades());
         let mut is_draining = false;

@@ -117,3 +117,16 @@ async fn heads_that_are_too_large_or_no_heads_are_refused() {
     assert_eq!(server.refusals("head"), 3);
     assert_eq!(server.get("/healthz").await.status, 200);
 }
+
+#[tokio::test]
+async fn a_request_without_a_path_is_answered_and_not_a_fault() {
+    let server = Server::start().await;
+    let mut stream = server.tcp().await;
+    stream
+        .write_all(b"CONNECT example.org:443 HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
+        .await
+        .unwrap();
+    let mut said = String::new();
+    soon("an answer", stream.read_to_string(&mut said)).await.unwrap();
+    assert!(said.starts_with("HTTP/1.1 400"), "{said}");
+}
