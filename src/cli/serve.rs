@@ -1,7 +1,7 @@
 //! `y-mesh serve`: the server.
 
 use std::future::Future;
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
@@ -88,8 +88,8 @@ impl Serve {
     pub fn run(self) -> Result<(), Failure> {
         let config = configured(&self.settings)?;
         if self.print_config {
-            println!("{}", serde_json::to_string_pretty(&config).map_err(|error| Failure(error.to_string()))?);
-            return Ok(());
+            let text = serde_json::to_string_pretty(&config).map_err(|error| Failure(error.to_string()))?;
+            return writeln!(io::stdout(), "{text}").map_err(|error| Failure(format!("--print-config: {error}")));
         }
         let tokens = self.token_file.as_deref().map(Tokens::read).transpose()?;
         if !self.host.is_loopback() && tokens.is_none() && !self.open {
@@ -129,7 +129,7 @@ impl Serve {
         let stop = stopped().map_err(|error| Failure(format!("signals can't be handled: {error}")))?;
         greet(address, node.store(), &access);
         door.serve(listener, stop).await;
-        println!("Stopped.");
+        say("Stopped.");
         Ok(())
     }
 
@@ -196,12 +196,18 @@ fn greet(address: SocketAddr, (store, durability): (&str, Durability), access: &
         None if access.is_local => "open to everybody on this machine".into(),
         None => "OPEN: everybody who reaches this address may write".into(),
     };
-    println!("y-mesh {}", env!("CARGO_PKG_VERSION"));
-    println!("  Page       http://{address}/");
-    println!("  Clients    ws://{address}/<document>");
-    println!("  Store      {store}: {kept} (durability: {})", durability.as_str());
-    println!("  Access     {who}");
-    println!("Ctrl-C stops it.");
+    say(&format!("y-mesh {}", env!("CARGO_PKG_VERSION")));
+    say(&format!("  Page       http://{address}/"));
+    say(&format!("  Clients    ws://{address}/<document>"));
+    say(&format!("  Store      {store}: {kept} (durability: {})", durability.as_str()));
+    say(&format!("  Access     {who}"));
+    say("Ctrl-C stops it.");
+}
+
+/// Tells whoever started the server. That nobody listens any more (a closed pipe, a full disk) is no reason not to serve,
+/// nor not to stop gently.
+fn say(line: &str) {
+    let _ = writeln!(io::stdout(), "{line}");
 }
 
 /// Resolves at the first SIGTERM or Ctrl-C. The second one ends the process at once.
@@ -209,7 +215,7 @@ fn stopped() -> io::Result<impl Future<Output = ()>> {
     let mut signals = Signals::new()?;
     Ok(async move {
         signals.next().await;
-        println!("Closing connections… (again to stop at once)");
+        say("Closing connections… (again to stop at once)");
         tokio::spawn(async move {
             signals.next().await;
             std::process::exit(130);

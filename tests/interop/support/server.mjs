@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { until } from './wait.mjs'
 
 const HERE = path.dirname(fileURLToPath(import.meta.url))
-const BINARY = path.resolve(process.env.YMESH_BIN ?? path.join(HERE, '../../../target/release/y-mesh'))
+export const BINARY = path.resolve(process.env.YMESH_BIN ?? path.join(HERE, '../../../target/release/y-mesh'))
 const START_MS = 20_000
 const STOP_MS = 15_000
 
