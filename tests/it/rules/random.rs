@@ -8,7 +8,10 @@ use crate::support::client::Client;
 use crate::support::random::Random;
 use crate::support::world::World;
 
-const SEEDS: u64 = 200;
+/// How many storms there are. `tests/run --campaign` sets more.
+fn seeds() -> u64 {
+    std::env::var("YMESH_TEST_SEEDS").map_or(200, |seeds| seeds.parse().expect("YMESH_TEST_SEEDS is a number"))
+}
 const STEPS: usize = 60;
 
 /// One client, its session if it has one, and what is on its way in both directions.
@@ -212,7 +215,7 @@ impl Storm {
 
 #[test]
 fn f5_d2_d7_and_the_rest_hold_together_under_random_storms() {
-    for seed in 0..SEEDS {
+    for seed in 0..seeds() {
         let mut storm = Storm::new(seed);
         for _ in 0..STEPS {
             storm.step();
