@@ -2,7 +2,7 @@
 //!
 //! The rules are those of y-protocols 1.0.7 (`awareness.js`), with bounds, owners and an end for everybody.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -26,6 +26,9 @@ pub struct Awareness {
     departures: VecDeque<(Millis, ClientId)>,
     /// Which session an entry goes with (A2). A session owns at most one.
     owners: BTreeMap<ClientId, SessionId>,
+    /// Who somebody was told is here, and nobody that they went: their goodbyes must go out. Those of others needn't, so
+    /// that comings and goings of which nobody was told cost nothing.
+    told: BTreeSet<ClientId>,
     /// Whose entries have changed since the last frame to all, each with its clock then.
     changed: BTreeMap<ClientId, Clock>,
     /// Not later than the first moment at which an entry expires.
@@ -37,8 +40,6 @@ struct Present {
     clock: Clock,
     state: Arc<str>,
     renewed: Millis,
-    /// Whether anybody was told.
-    is_announced: bool,
 }
 
 #[derive(Debug)]
@@ -97,8 +98,7 @@ impl Awareness {
             return Heard::Refused;
         }
         self.gone.remove(&client);
-        let is_announced = self.here.get(&client).is_some_and(|present| present.is_announced);
-        self.here.insert(client, Present { clock, state: state.into(), renewed: now, is_announced });
+        self.here.insert(client, Present { clock, state: state.into(), renewed: now });
         self.changed.insert(client, clock);
         let expiry = now + timing.awareness_expiry;
         self.expires = Some(self.expires.map_or(expiry, |first| first.min(expiry)));
@@ -117,9 +117,10 @@ impl Awareness {
     }
 
     fn remove(&mut self, client: ClientId, clock: Clock, now: Millis, limits: &Limits) {
-        match self.here.remove(&client) {
-            Some(present) if !present.is_announced => self.changed.remove(&client),
-            _ => self.changed.insert(client, clock),
+        self.here.remove(&client);
+        match self.told.contains(&client) {
+            true => self.changed.insert(client, clock),
+            false => self.changed.remove(&client),
         };
         self.gone.insert(client, Gone { clock, at: now });
         self.departures.push_back((now, client));
@@ -178,9 +179,10 @@ impl Awareness {
         }
         let changed = std::mem::take(&mut self.changed);
         for client in changed.keys() {
-            if let Some(present) = self.here.get_mut(client) {
-                present.is_announced = true;
-            }
+            match self.here.contains_key(client) {
+                true => self.told.insert(*client),
+                false => self.told.remove(client),
+            };
         }
         let entries: Vec<_> = changed.iter().map(|(client, clock)| self.entry(*client, *clock)).collect();
         Some(sync::awareness(entries.into_iter()))
@@ -195,13 +197,15 @@ impl Awareness {
     }
 
     /// One message with all who are here, or none if nobody is.
-    pub fn everybody(&self) -> Option<Bytes> {
+    pub fn everybody(&mut self) -> Option<Bytes> {
+        self.told.extend(self.here.keys());
         let entries: Vec<_> = self.here.keys().map(|client| self.entry(*client, 0)).collect();
         (!entries.is_empty()).then(|| sync::awareness(entries.into_iter()))
     }
 
     /// One message for somebody who missed what was said lately: all who are here, and a goodbye for all who went.
-    pub fn anew(&self) -> Option<Bytes> {
+    pub fn anew(&mut self) -> Option<Bytes> {
+        self.told.extend(self.here.keys());
         let here = self.here.keys().map(|client| self.entry(*client, 0));
         let gone = self.gone.iter().map(|(client, gone)| self.entry(*client, gone.clock));
         let entries: Vec<_> = here.chain(gone).collect();

@@ -218,7 +218,9 @@ impl Document {
         if let Some(basis) = behind.basis {
             self.answer(now, id, basis, effects);
         }
-        if let Some(anew) = self.awareness.anew().filter(|_| behind.awareness) {
+        if behind.awareness
+            && let Some(anew) = self.awareness.anew()
+        {
             self.send(now, id, Content::Awareness, anew, effects);
         }
         self.wake_at(now.monotonic + self.timing().quiet_max);

@@ -327,3 +327,25 @@ fn a5_who_asks_who_is_here_is_told_alone() {
     assert_eq!(entries_in(&sends[0].1), [here(7, 1)]);
     assert_eq!(heard(&mut world, observer), []);
 }
+
+#[test]
+fn a1_who_goes_comes_and_goes_within_one_turn_is_gone_for_all() {
+    let mut world = World::new();
+    let (relay, observer) = (observe(&mut world), observe(&mut world));
+    world.say(relay, [awareness(&[(2, 1, Some("{}"))])]);
+    assert_eq!(heard(&mut world, observer), [here(2, 1)]);
+    let steps = [(2, 1, None), (2, 2, Some("{}")), (2, 2, None)];
+    world.say(relay, steps.iter().map(|entry| awareness(&[*entry])));
+    assert_eq!(heard(&mut world, observer), [gone(2, 2)]);
+}
+
+#[test]
+fn s1_who_was_shown_to_somebody_who_came_in_the_same_turn_is_gone_for_them_too() {
+    let mut world = World::new();
+    let session = observe(&mut world);
+    world.say(session, [awareness(&[(2, 1, Some("{}"))])]);
+    let late = world.join();
+    world.say(session, [awareness(&[(2, 1, None)])]);
+    let last = heard(&mut world, late).pop();
+    assert_eq!(last, Some(gone(2, 1)), "it was told that 2 is here");
+}
