@@ -45,7 +45,8 @@ struct Server {
 impl Server {
     fn start() -> Self {
         let binary = std::env::var("YMESH_BIN").unwrap_or_else(|_| env!("CARGO_BIN_EXE_y-mesh").to_owned());
-        let mut process = Command::new(binary).args(["--port", "0"]).stdout(Stdio::piped()).spawn().unwrap();
+        let mut process =
+            Command::new(binary).args(["--port", "0", "--data", "memory"]).stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines().map_while(Result::ok);
         let address =
             lines.find_map(|line| Some(line.split_once("http://")?.1.trim_end_matches('/').to_owned())).unwrap();

@@ -9,6 +9,7 @@ use clap::Args;
 use serde_json::Value;
 use tracing_subscriber::EnvFilter;
 use y_mesh::http::{Door, Origin, listen};
+use y_mesh::store::DiskStore;
 use y_mesh::{Config, Durability, Node};
 
 use super::Failure;
@@ -28,8 +29,9 @@ pub struct Serve {
     #[arg(long, env = "YMESH_PORT", default_value_t = 1234, value_name = "PORT", value_parser = port)]
     port: u16,
 
-    /// Where documents are kept. This version knows `memory` alone: they're gone when the process ends.
-    #[arg(long, env = "YMESH_DATA", default_value = "memory", value_name = "WHERE", value_parser = data)]
+    /// The directory that documents are kept in; it's made if it isn't there. With `memory` they're gone when the process
+    /// ends.
+    #[arg(long, env = "YMESH_DATA", default_value = "data/db", value_name = "DIRECTORY", value_parser = data)]
     data: Data,
 
     /// File with tokens, a line each: `write TOKEN [WHO]` or `read TOKEN [WHO]`. Nobody connects without one.
@@ -60,9 +62,10 @@ pub struct Serve {
 }
 
 /// Where documents are kept.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 enum Data {
     Memory,
+    Directory(PathBuf),
 }
 
 fn host(text: &str) -> Result<IpAddr, String> {
@@ -76,10 +79,11 @@ fn port(text: &str) -> Result<u16, &'static str> {
     text.parse().map_err(|_| "not a port; write a number up to 65535, or 0 for a free one")
 }
 
-fn data(text: &str) -> Result<Data, String> {
+fn data(text: &str) -> Result<Data, &'static str> {
     match text {
+        "" => Err("name a directory, or say `memory`"),
         "memory" => Ok(Data::Memory),
-        _ => Err("this version keeps documents in memory alone; leave --data out, or say `memory`".into()),
+        _ => Ok(Data::Directory(text.into())),
     }
 }
 
@@ -120,7 +124,10 @@ impl Serve {
         if let Some(tokens) = tokens {
             builder = builder.authorize(tokens);
         }
-        let Data::Memory = self.data;
+        if let Data::Directory(path) = &self.data {
+            let store = DiskStore::open(path);
+            builder = builder.store(store.map_err(|error| Failure(format!("--data {}: {error}", path.display())))?);
+        }
         let node = builder.start().map_err(|error| Failure(error.to_string()))?;
         let door = Door::new(node.clone())
             .origins(self.origins.clone())
@@ -128,7 +135,17 @@ impl Serve {
             .open(access.tokens.is_none());
         let stop = stopped().map_err(|error| Failure(format!("signals can't be handled: {error}")))?;
         greet(address, node.store(), &access);
+        let failing = node.clone();
+        let stop = async move {
+            tokio::select! {
+                () = stop => {}
+                () = failing.store_failed() => say("The store failed; stopping."),
+            }
+        };
         door.serve(listener, stop).await;
+        if node.has_store_failed() {
+            return Err(Failure("the store failed, so nothing more could be saved; the log says why".into()));
+        }
         say("Stopped.");
         Ok(())
     }

@@ -90,7 +90,7 @@ pub use state_vector::StateVector;
 pub use time::{Millis, Now, WallTime};
 
 use crate::config::{Config, Limits, Timing};
-use crate::id::{ClientId, Identity, SessionId};
+use crate::id::{ClientId, Identity, Seq, SessionId};
 use crate::wire::sync;
 use awareness::Awareness;
 use fanout::Turn;
@@ -105,6 +105,15 @@ pub const STACK_BYTES: usize = 256 << 20;
 
 /// A sign of life may come so much earlier than it's due.
 const KEEP_ALIVE_SLACK: Duration = Duration::from_secs(1);
+
+/// Whether a snapshot can be opened. Needs a thread with [`STACK_BYTES`].
+///
+/// # Errors
+/// Why it can't.
+pub fn check_snapshot(snapshot: &Bytes) -> Result<(), OpenError> {
+    let stored = Stored { snapshot: Some((Seq(0), snapshot.clone())), tail: Vec::new() };
+    Replica::open(&stored, ClientId(0)).map(drop)
+}
 
 /// One open document.
 ///

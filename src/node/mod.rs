@@ -183,7 +183,7 @@ impl NodeBuilder {
             .max_blocking_threads(BLOCKING_THREADS)
             .enable_time()
             .build()?;
-        let (writer, _thread) = Writer::start(self.store.clone(), self.config.limits.store_queue_bytes_max)?;
+        let writer = Writer::start(self.store.clone(), self.config.limits.store_queue_bytes_max)?;
         let shared = Shared {
             inbound: Arc::new(Semaphore::new(self.config.limits.inbound_bytes_max)),
             config: Arc::new(self.config),
@@ -304,7 +304,7 @@ impl Node {
 
     /// Whether it takes sessions: the store works, and the node isn't stopping.
     pub fn is_ready(&self) -> bool {
-        !self.is_stopping() && !self.shared().writer.has_failed()
+        !self.is_stopping() && !self.has_store_failed()
     }
 
     /// Whether it's stopping.
@@ -318,9 +318,30 @@ impl Node {
         self.shared().stopping.send_replace(true);
         let registry = &self.shared().registry;
         match tokio::time::timeout(deadline, registry.empty()).await {
-            Ok(()) => Vec::new(),
+            Ok(()) => {
+                self.close_store().await;
+                Vec::new()
+            }
             Err(_) => registry.all().into_iter().map(|(name, _)| name).collect(),
         }
+    }
+
+    async fn close_store(&self) {
+        let store = self.shared().store.clone();
+        if let Ok(Err(error)) = self.blocking(move || store.close()).await {
+            tracing::error!(%error, "the store couldn't be closed");
+        }
+    }
+
+    /// Waits until the store gives up (D5). Nothing becomes durable any more, and this node doesn't recover from it: let go of
+    /// it, and start another once the log's reason is dealt with.
+    pub async fn store_failed(&self) {
+        self.shared().writer.failed().await;
+    }
+
+    /// Whether the store has given up.
+    pub fn has_store_failed(&self) -> bool {
+        self.shared().writer.has_failed()
     }
 
     pub(crate) fn open(&self, name: &DocName) -> Result<Arc<Mailbox>, Error> {

@@ -1,15 +1,21 @@
 //! Where documents survive. A store knows names, numbers and bytes; it knows nothing of Yjs, sessions or nodes.
 //!
 //! [`Store`] is small and synchronous, so that an implementation can be written in a day and replaced in another.
-//! [`writer`] puts one thread in front of it: what many documents append at the same time becomes one call, and what
-//! is durable is told through a watch.
+//! [`writer`] puts one thread in front of it, and one for compactions: what many documents append at the same time becomes
+//! one call, and what is durable is told through a watch.
 
+#[cfg(feature = "node")]
+pub mod disk;
 mod memory;
 #[cfg(feature = "node")]
 pub mod writer;
 
+use std::path::PathBuf;
+
 use bytes::Bytes;
 
+#[cfg(feature = "node")]
+pub use disk::{DiskOptions, DiskStore};
 pub use memory::MemoryStore;
 
 use crate::document::{Record, Stored};
@@ -23,9 +29,9 @@ use crate::id::{DocName, Seq};
 /// - have what `append` and `compact` were given survive at its [`Durability`] when they return `Ok`;
 /// - answer `load` with what was appended before, never with less: what can't be read is an error.
 ///
-/// Calls block. The node makes appends and compactions from one thread, and loads from others at the same time.
+/// Calls block. The node makes appends from one thread, compactions from another, and loads from more, all at the same time.
 pub trait Store: Send + Sync + 'static {
-    /// A short name for people: `memory`.
+    /// A short name for people: `memory`, `disk`.
     fn name(&self) -> &'static str;
 
     /// What "durable" means here.
@@ -37,7 +43,7 @@ pub trait Store: Send + Sync + 'static {
     /// Adds records of one or more documents.
     fn append(&self, records: &[Append]) -> Result<(), StoreError>;
 
-    /// Replaces all records through `through` by a snapshot.
+    /// Replaces all records through `through`, which were appended before, by a snapshot.
     fn compact(&self, name: &DocName, through: Seq, snapshot: &Bytes) -> Result<(), StoreError>;
 
     /// Makes an empty document known, so that it's listed. `false` if it's known already; then nothing is changed.
@@ -45,6 +51,11 @@ pub trait Store: Send + Sync + 'static {
 
     /// The names after `after` in byte order, at most `limit`.
     fn list(&self, after: Option<&DocName>, limit: usize) -> Result<Vec<DocName>, StoreError>;
+
+    /// Leaves everything so that the next start is quick. May be called more than once, and other calls may follow.
+    fn close(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
 }
 
 /// One record on its way into the store.
@@ -91,6 +102,35 @@ pub enum StoreError {
         seq: Seq,
         /// The last position that is kept.
         last: Seq,
+    },
+    /// A document can't be read as it was written. It's left as it is, and others aren't touched; restore it from a backup.
+    #[error("the document \"{name}\" is damaged: {why}")]
+    Damaged {
+        /// Which one.
+        name: DocName,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A file of the store can't be read, so that it can't be said which documents are whole. It's left as it is.
+    #[error("{path} can't be read: {why}", path = .path.display())]
+    Unreadable {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// Another process has the store. Stop it, or take another directory.
+    #[error("{path} is in use by another process", path = .0.display())]
+    Locked(PathBuf),
+    /// A version of y-mesh that we don't know wrote the store.
+    #[error("{path} says format {found}, and this version knows {known}: a newer y-mesh wrote it", path = .path.display())]
+    Format {
+        /// The file that says so.
+        path: PathBuf,
+        /// The format that it names.
+        found: u32,
+        /// The format that this version reads and writes.
+        known: u32,
     },
     /// The disk or its file system failed. What was being written may or may not be there.
     #[error("the store failed: {0}")]

@@ -1,15 +1,17 @@
-//! The store's writer: one thread that appends what many documents bring, in one call for all that waits.
+//! The store's writer: one thread that appends what many documents bring, in one call for all that waits; and beside it one
+//! that compacts, which takes longer than an acknowledgement may.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::thread::{self, JoinHandle};
+use std::sync::mpsc as blocking;
+use std::thread;
 
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
 use super::{Append, Store, StoreError};
-use crate::document::Record;
+use crate::document::{Record, STACK_BYTES, check_snapshot};
 use crate::id::{DocName, Seq};
 
 /// Records in one call to the store.
@@ -56,13 +58,18 @@ struct Job {
 }
 
 impl Writer {
-    /// Starts the thread in front of `store`. At most `bytes_max` bytes wait for it; more make their documents wait.
-    pub fn start(store: Arc<dyn Store>, bytes_max: usize) -> io::Result<(Self, JoinHandle<()>)> {
+    /// Starts the threads in front of `store`. At most `bytes_max` bytes wait for them; more make their documents wait.
+    pub fn start(store: Arc<dyn Store>, bytes_max: usize) -> io::Result<Self> {
         let (jobs, queue) = mpsc::channel(QUEUE_JOBS);
+        let (compactions, waiting) = blocking::channel();
         let (fail, failed) = watch::channel(false);
-        let thread = thread::Builder::new().name("y-mesh-store".into()).spawn(move || write(&*store, queue, &fail))?;
+        let fail = Arc::new(fail);
+        let (its_store, its_fail) = (store.clone(), fail.clone());
+        let compactor = thread::Builder::new().name("y-mesh-compact".into()).stack_size(STACK_BYTES);
+        compactor.spawn(move || compact(&*its_store, &waiting, &its_fail))?;
+        thread::Builder::new().name("y-mesh-store".into()).spawn(move || write(&*store, queue, &compactions, &fail))?;
         let bytes = Arc::new(Semaphore::new(bytes_max));
-        Ok((Self { jobs, bytes, bytes_max, failed }, thread))
+        Ok(Self { jobs, bytes, bytes_max, failed })
     }
 
     /// The way for one document, and the watch of how far its records have come.
@@ -107,54 +114,62 @@ impl DocumentWriter {
     }
 }
 
-fn write(store: &dyn Store, mut queue: mpsc::Receiver<Job>, fail: &watch::Sender<bool>) {
+/// Something to do for a document's store: nothing of it is tried again once the store has failed.
+fn attempt(fail: &watch::Sender<bool>, work: impl FnOnce() -> Result<(), StoreError>) {
+    // A store that panics has failed like any other.
+    let why = match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(Ok(())) => return,
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => "it panicked".to_owned(),
+    };
+    tracing::error!(%why, "the store failed; nothing more will be saved");
+    fail.send_replace(true);
+}
+
+fn write(
+    store: &dyn Store,
+    mut queue: mpsc::Receiver<Job>,
+    compactions: &blocking::Sender<Job>,
+    fail: &watch::Sender<bool>,
+) {
     let mut jobs = Vec::with_capacity(BATCH_RECORDS_MAX);
     while queue.blocking_recv_many(&mut jobs, BATCH_RECORDS_MAX) > 0 {
-        // A store that panics has failed like any other.
-        let written = catch_unwind(AssertUnwindSafe(|| write_all(store, &jobs)));
-        if let Some(why) = match written {
-            Ok(Ok(())) => None,
-            Ok(Err(error)) => Some(error.to_string()),
-            Err(_) => Some("it panicked".to_owned()),
-        } {
-            tracing::error!(%why, "the store failed; nothing more will be saved");
-            fail.send_replace(true);
+        // A failed write is never tried again: what is on disk is unknown. Later jobs learn that they failed too.
+        if !*fail.borrow() {
+            attempt(fail, || append_all(store, &jobs));
         }
         tell(&jobs, *fail.borrow());
-        jobs.clear();
+        for job in jobs.drain(..).filter(|job| matches!(job.work, Work::Compact(_))) {
+            // All that it holds is durable. If the other thread is gone, the store has failed.
+            let _ = compactions.send(job);
+        }
+    }
+}
+
+fn append_all(store: &dyn Store, jobs: &[Job]) -> Result<(), StoreError> {
+    let append = |job: &Job| match &job.work {
+        Work::Append(record) => Some(Append { name: job.name.clone(), seq: job.seq, record: record.clone() }),
+        Work::Compact(_) => None,
+    };
+    let records: Vec<_> = jobs.iter().filter_map(append).collect();
+    if records.is_empty() { Ok(()) } else { store.append(&records) }
+}
+
+fn compact(store: &dyn Store, waiting: &blocking::Receiver<Job>, fail: &watch::Sender<bool>) {
+    while let Ok(job) = waiting.recv() {
+        let Work::Compact(snapshot) = &job.work else { continue };
         if *fail.borrow() {
-            // A failed write is never tried again: what is on disk is unknown. Later jobs learn that they failed too.
-            while queue.blocking_recv_many(&mut jobs, BATCH_RECORDS_MAX) > 0 {
-                tell(&jobs, true);
-                jobs.clear();
+            continue;
+        }
+        match catch_unwind(|| check_snapshot(snapshot)) {
+            Ok(Ok(())) => attempt(fail, || store.compact(&job.name, job.seq, snapshot)),
+            // The records stay, so nothing is lost.
+            Ok(Err(error)) => {
+                tracing::error!(document = %job.name, %error, "a new snapshot can't be opened; it's not taken")
             }
+            Err(_) => tracing::error!(document = %job.name, "a new snapshot makes yrs panic; it's not taken"),
         }
     }
-}
-
-/// Writes the jobs in their order; neighbouring appends become one call.
-fn write_all(store: &dyn Store, jobs: &[Job]) -> Result<(), StoreError> {
-    let mut records = Vec::new();
-    for job in jobs {
-        match &job.work {
-            Work::Append(record) => {
-                records.push(Append { name: job.name.clone(), seq: job.seq, record: record.clone() });
-            }
-            Work::Compact(snapshot) => {
-                append(store, &mut records)?;
-                store.compact(&job.name, job.seq, snapshot)?;
-            }
-        }
-    }
-    append(store, &mut records)
-}
-
-fn append(store: &dyn Store, records: &mut Vec<Append>) -> Result<(), StoreError> {
-    if !records.is_empty() {
-        store.append(records)?;
-        records.clear();
-    }
-    Ok(())
 }
 
 fn tell(jobs: &[Job], has_failed: bool) {

@@ -1,0 +1,182 @@
+//! What documents there are, and where their records lie: in memory, rebuilt at every start.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::ops::Bound;
+use std::sync::Arc;
+
+use super::segment::{Entry, Kind, Place, Placed, Pointer};
+use crate::id::{DocName, Seq};
+
+/// All documents.
+#[derive(Debug, Default)]
+pub struct Catalog {
+    names: BTreeMap<DocName, u64>,
+    docs: BTreeMap<u64, Doc>,
+    /// Update records of documents whose entry hasn't been met yet; only while the store is opened.
+    early: BTreeMap<u64, BTreeMap<u64, Place>>,
+    /// The segments that hold what is noted here.
+    segments: BTreeMap<u32, Segment>,
+}
+
+#[derive(Debug)]
+struct Segment {
+    file: Arc<File>,
+    /// Bytes that are still needed.
+    live: u64,
+}
+
+/// One document.
+#[derive(Debug)]
+pub struct Doc {
+    pub entry: Entry,
+    /// Counts the entry's versions.
+    pub version: u64,
+    place: Place,
+    /// The updates that the previous snapshot doesn't hold, by position.
+    pub updates: BTreeMap<u64, Place>,
+}
+
+impl Doc {
+    /// The last record's position.
+    pub fn last(&self) -> Seq {
+        let through = self.entry.current.map_or(0, |pointer| pointer.through.0);
+        Seq(self.updates.last_key_value().map_or(0, |(seq, _)| *seq).max(through))
+    }
+
+    /// The updates after a position, if none is missing.
+    pub fn tail(&self, after: Seq) -> Result<Vec<(Seq, Place)>, String> {
+        let mut last = after;
+        let mut tail = Vec::new();
+        for (seq, place) in self.updates.range(after.0 + 1..) {
+            if *seq != last.next().0 {
+                return Err(format!("record {} is missing", last.next().0));
+            }
+            last = Seq(*seq);
+            tail.push((last, *place));
+        }
+        Ok(tail)
+    }
+}
+
+impl Catalog {
+    pub fn find(&self, name: &DocName) -> Option<(u64, &Doc)> {
+        let id = *self.names.get(name)?;
+        self.docs.get(&id).map(|doc| (id, doc))
+    }
+
+    /// The names after `after`, in order.
+    pub fn names(&self, after: Option<&DocName>, limit: usize) -> Vec<DocName> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        self.names.range((from, Bound::Unbounded)).take(limit).map(|(name, _)| name.clone()).collect()
+    }
+
+    /// A number that no document has.
+    pub fn free_id(&self) -> u64 {
+        self.docs.last_key_value().map_or(0, |(id, _)| *id).max(self.early.keys().copied().max().unwrap_or(0)) + 1
+    }
+
+    /// Takes note of a record of the journal. The same one may be met twice, and in any order.
+    pub fn note(&mut self, placed: Placed, entry: Option<Entry>) {
+        let Placed { head, place } = placed;
+        match head.kind {
+            Kind::Update => self.note_update(head.doc, head.seq, place),
+            Kind::Entry => {
+                if let Some(entry) = entry {
+                    self.note_entry(head.doc, head.seq, place, entry);
+                }
+            }
+            Kind::Freed | Kind::End => {}
+        }
+    }
+
+    fn note_update(&mut self, id: u64, seq: u64, place: Place) {
+        let Some(doc) = self.docs.get_mut(&id) else {
+            self.early.entry(id).or_default().insert(seq, place);
+            return;
+        };
+        if doc.entry.previous.is_some_and(|previous| seq <= previous.through.0) {
+            return;
+        }
+        let old = doc.updates.insert(seq, place);
+        self.change(old, Some(place));
+    }
+
+    fn note_entry(&mut self, id: u64, version: u64, place: Place, entry: Entry) {
+        let old = self.docs.get(&id).map(|doc| (doc.version, doc.place));
+        if old.is_some_and(|(known, _)| known > version) {
+            return;
+        }
+        self.names.insert(entry.name.clone(), id);
+        let mut doc = match self.docs.remove(&id) {
+            Some(doc) => Doc { entry, version, place, ..doc },
+            None => Doc { entry, version, place, updates: BTreeMap::new() },
+        };
+        self.change(old.map(|(_, place)| place), Some(place));
+        if let Some(previous) = doc.entry.previous {
+            let kept = doc.updates.split_off(&(previous.through.0 + 1));
+            let gone = std::mem::replace(&mut doc.updates, kept);
+            gone.into_values().for_each(|place| self.change(Some(place), None));
+        }
+        self.docs.insert(id, doc);
+        for (seq, place) in self.early.remove(&id).unwrap_or_default() {
+            self.note_update(id, seq, place);
+        }
+    }
+
+    fn change(&mut self, old: Option<Place>, new: Option<Place>) {
+        if let Some(old) = old
+            && let Some(segment) = self.segments.get_mut(&old.segment)
+        {
+            segment.live = segment.live.saturating_sub(u64::from(old.len));
+        }
+        if let Some(new) = new
+            && let Some(segment) = self.segments.get_mut(&new.segment)
+        {
+            segment.live += u64::from(new.len);
+        }
+    }
+
+    /// Makes a segment known, before what it holds is noted.
+    pub fn add_segment(&mut self, number: u32, file: impl FnOnce() -> Arc<File>) {
+        self.segments.entry(number).or_insert_with(|| Segment { file: file(), live: 0 });
+    }
+
+    /// A segment, to be read.
+    pub fn file(&self, segment: u32) -> Option<Arc<File>> {
+        self.segments.get(&segment).map(|segment| segment.file.clone())
+    }
+
+    /// Records of documents that have no entry: their positions by document. None, in a whole journal.
+    pub fn orphans(&self) -> impl Iterator<Item = u64> {
+        self.early.keys().copied()
+    }
+
+    /// Whether the record at this place is still needed.
+    pub fn needs(&self, placed: &Placed) -> bool {
+        let Some(doc) = self.docs.get(&placed.head.doc) else { return false };
+        match placed.head.kind {
+            Kind::Update => doc.updates.get(&placed.head.seq) == Some(&placed.place),
+            Kind::Entry => doc.place == placed.place,
+            Kind::Freed | Kind::End => false,
+        }
+    }
+
+    /// Bytes of a segment that are still needed.
+    pub fn live(&self, segment: u32) -> u64 {
+        self.segments.get(&segment).map_or(0, |segment| segment.live)
+    }
+
+    /// Forgets a segment.
+    pub fn forget(&mut self, segment: u32) {
+        self.segments.remove(&segment);
+    }
+
+    /// The entry that a document has once a new snapshot is its current one, its version, and the snapshot that nothing
+    /// points to then.
+    pub fn advanced(&self, id: u64, pointer: Pointer) -> Option<(Entry, u64, Option<Pointer>)> {
+        let doc = self.docs.get(&id)?;
+        let entry = Entry { name: doc.entry.name.clone(), current: Some(pointer), previous: doc.entry.current };
+        Some((entry, doc.version + 1, doc.entry.previous))
+    }
+}

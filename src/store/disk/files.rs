@@ -1,0 +1,145 @@
+//! The store's directory: its names, its lock, and the calls that make its entries durable.
+
+use std::fs::{self, File, TryLockError};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use super::segment::FORMAT;
+use crate::store::StoreError;
+
+/// The first line of the file that says what the directory is.
+const TITLE: &str = "y-mesh store";
+
+/// A store's directory, locked for this process as long as this lives.
+#[derive(Debug)]
+pub struct Directory {
+    root: PathBuf,
+    _lock: File,
+}
+
+impl Directory {
+    /// Makes the directory if it isn't there, locks it, and checks its format.
+    pub fn open(root: &Path) -> Result<Self, StoreError> {
+        fs::create_dir_all(root)?;
+        let lock = File::options().create(true).truncate(false).write(true).open(root.join("lock"))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(StoreError::Locked(root.to_owned())),
+            Err(TryLockError::Error(error)) => return Err(error.into()),
+        }
+        let directory = Self { root: root.to_owned(), _lock: lock };
+        directory.check_format()?;
+        fs::create_dir_all(directory.journal())?;
+        sync_directory(&directory.root)?;
+        Ok(directory)
+    }
+
+    fn check_format(&self) -> Result<(), StoreError> {
+        let path = self.root.join("store");
+        match fs::read_to_string(&path) {
+            Ok(text) => {
+                let format = text.strip_prefix(TITLE).and_then(|rest| rest.trim().strip_prefix("format "));
+                match format.and_then(|format| format.parse::<u32>().ok()) {
+                    Some(FORMAT) => Ok(()),
+                    Some(found) => Err(StoreError::Format { path, found, known: FORMAT }),
+                    None => Err(StoreError::Unreadable { path, why: "it doesn't say what it is".into() }),
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                if self.journal().exists() {
+                    let why = "it's missing, and there is a journal beside it".into();
+                    return Err(StoreError::Unreadable { path, why });
+                }
+                Ok(write_whole(&self.root, "store", format!("{TITLE}\nformat {FORMAT}\n").as_bytes())?)
+            }
+            Err(error) => Err(StoreError::Unreadable { path, why: error.to_string() }),
+        }
+    }
+
+    /// Where the segments are.
+    pub fn journal(&self) -> PathBuf {
+        self.root.join("journal")
+    }
+
+    /// Where sled is.
+    pub fn snapshots(&self) -> PathBuf {
+        self.root.join("snapshots")
+    }
+
+    pub fn segment(&self, number: u32) -> PathBuf {
+        self.journal().join(format!("{number:08x}.segment"))
+    }
+
+    pub fn index(&self, number: u32) -> PathBuf {
+        self.journal().join(format!("{number:08x}.index"))
+    }
+
+    /// The numbers of the segments and of the indexes that are there, in order. What was never finished is removed.
+    pub fn numbers(&self) -> io::Result<(Vec<u32>, Vec<u32>)> {
+        let (mut segments, mut indexes) = (Vec::new(), Vec::new());
+        for entry in fs::read_dir(self.journal())? {
+            let path = entry?.path();
+            let number = path.file_stem().and_then(|stem| u32::from_str_radix(&stem.to_string_lossy(), 16).ok());
+            match (number, path.extension().and_then(|end| end.to_str())) {
+                (Some(number), Some("segment")) => segments.push(number),
+                (Some(number), Some("index")) => indexes.push(number),
+                (_, Some("new")) => fs::remove_file(path)?,
+                _ => {}
+            }
+        }
+        segments.sort_unstable();
+        indexes.sort_unstable();
+        Ok((segments, indexes))
+    }
+
+    /// Makes a segment that has its final name only once its head is durable.
+    pub fn create_segment(&self, number: u32, head: &[u8], allocated: u64) -> io::Result<File> {
+        let path = self.segment(number);
+        let unfinished = path.with_extension("new");
+        let mut file = File::options().create(true).truncate(true).read(true).write(true).open(&unfinished)?;
+        file.write_all(head)?;
+        file.set_len(allocated)?;
+        file.sync_all()?;
+        fs::rename(&unfinished, &path)?;
+        sync_directory(&self.journal())?;
+        Ok(file)
+    }
+
+    /// Writes an index, durably.
+    pub fn write_index(&self, number: u32, bytes: &[u8]) -> io::Result<()> {
+        write_whole(&self.journal(), &format!("{number:08x}.index"), bytes)
+    }
+
+    /// Removes a segment. It was said durably before that it's freed.
+    pub fn remove_segment(&self, number: u32) -> io::Result<()> {
+        for path in [self.index(number), self.segment(number)] {
+            match fs::remove_file(path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Writes a file that is there whole or not at all.
+fn write_whole(directory: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
+    let unfinished = directory.join(format!("{name}.new"));
+    let mut file = File::create(&unfinished)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(unfinished, directory.join(name))?;
+    sync_directory(directory)
+}
+
+/// Makes what was created, renamed and removed in a directory durable.
+#[cfg(unix)]
+pub fn sync_directory(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
+}
+
+/// Elsewhere, the system does that on its own, and directories can't be opened.
+#[cfg(not(unix))]
+pub fn sync_directory(_: &Path) -> io::Result<()> {
+    Ok(())
+}

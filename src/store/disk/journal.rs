@@ -1,0 +1,271 @@
+//! The journal: segments of batches. One batch is written and synced at a time, and nothing follows it before it's durable.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
+use std::sync::Arc;
+
+use super::catalog::Catalog;
+use super::files::{Directory, sync_directory};
+use super::index::Index;
+use super::segment::{self, Batch, Kind, Placed, RecordHead, SegmentHead};
+use super::whole::{read_at, write_at};
+use crate::store::StoreError;
+
+/// The journal's files, and the one that is written now.
+pub struct Journal {
+    directory: Directory,
+    segment_bytes: u64,
+    files: BTreeMap<u32, (Arc<File>, u64)>,
+    active: Option<Active>,
+    next_segment: u32,
+    next_batch: u64,
+    has_failed: bool,
+}
+
+/// The segment that isn't complete yet.
+struct Active {
+    number: u32,
+    len: u64,
+    others: Vec<u32>,
+    records: Vec<Placed>,
+    entries: Vec<Vec<u8>>,
+}
+
+impl Journal {
+    /// Reads what is there into `catalog`.
+    pub fn open(directory: Directory, segment_bytes: u64, catalog: &mut Catalog) -> Result<Self, StoreError> {
+        let (segments, indexes) = directory.numbers()?;
+        let mut found = Vec::new();
+        for number in &segments {
+            let is_newest = segments.last() == Some(number) && !indexes.contains(number);
+            found.push(read_segment(&directory, *number, is_newest)?);
+        }
+        let freed = |number: u32| {
+            let is_it = |record: &Placed| record.head.kind == Kind::Freed && record.head.seq == u64::from(number);
+            found.iter().any(|index| index.records.iter().any(is_it))
+        };
+        let expected = found.last().map(|newest| newest.others.as_slice()).unwrap_or_default();
+        for expected in expected.iter().chain(&indexes) {
+            if !segments.contains(expected) && !freed(*expected) {
+                let why = "it's missing".to_owned();
+                return Err(StoreError::Unreadable { path: directory.segment(*expected), why });
+            }
+        }
+        let mut journal = Self {
+            next_segment: segments.last().map_or(1, |last| last + 1),
+            next_batch: found.iter().map(|index| index.next).max().unwrap_or(1),
+            segment_bytes,
+            files: BTreeMap::new(),
+            active: None,
+            has_failed: false,
+            directory,
+        };
+        let gone: Vec<u32> = segments.iter().chain(&indexes).copied().filter(|number| freed(*number)).collect();
+        for number in &gone {
+            journal.directory.remove_segment(*number)?;
+        }
+        sync_directory(&journal.directory.journal())?;
+        for index in found.into_iter().filter(|index| !gone.contains(&index.segment)) {
+            journal.take_over(&index, catalog)?;
+        }
+        Ok(journal)
+    }
+
+    fn take_over(&mut self, index: &Index, catalog: &mut Catalog) -> Result<(), StoreError> {
+        let path = self.directory.segment(index.segment);
+        let file = Arc::new(File::open(path)?);
+        catalog.add_segment(index.segment, || file.clone());
+        let mut entries = index.entries.iter();
+        for placed in &index.records {
+            let entry = match placed.head.kind {
+                Kind::Entry => entries.next().and_then(|bytes| segment::record(bytes)),
+                _ => None,
+            };
+            catalog.note(*placed, entry.and_then(|(_, payload)| segment::decode_entry(payload)));
+        }
+        self.files.insert(index.segment, (file, index.len));
+        Ok(())
+    }
+
+    /// Writes a batch. It's durable when this returns; after an error nothing is written any more.
+    pub fn append(&mut self, batch: &Batch) -> Result<Vec<Placed>, StoreError> {
+        if self.has_failed {
+            return Err(StoreError::Io(io::Error::other("an earlier write failed")));
+        }
+        let written = self.try_append(batch);
+        self.has_failed = written.is_err();
+        Ok(written?)
+    }
+
+    fn try_append(&mut self, batch: &Batch) -> io::Result<Vec<Placed>> {
+        if self.active.as_ref().is_some_and(|active| active.len >= self.segment_bytes) {
+            self.seal()?;
+        }
+        if self.active.is_none() {
+            self.begin_segment()?;
+        }
+        self.write(batch)
+    }
+
+    fn write(&mut self, batch: &Batch) -> io::Result<Vec<Placed>> {
+        let Some(active) = &mut self.active else { return Err(io::Error::other("no segment is open")) };
+        let Some((file, len)) = self.files.get_mut(&active.number) else {
+            return Err(io::Error::other("no segment is open"));
+        };
+        let (bytes, placed) = batch.encode(active.number, self.next_batch, active.len);
+        write_at(file, &bytes, active.len)?;
+        file.sync_data()?;
+        self.next_batch += 1;
+        for placed in placed.iter().filter(|placed| placed.head.kind == Kind::Entry) {
+            let start = (u64::from(placed.place.offset) - active.len) as usize;
+            active.entries.push(bytes[start..start + placed.place.len as usize].to_vec());
+        }
+        active.len += bytes.len() as u64;
+        *len = active.len;
+        active.records.extend_from_slice(&placed);
+        Ok(placed)
+    }
+
+    fn begin_segment(&mut self) -> io::Result<()> {
+        let number = self.next_segment;
+        let others: Vec<u32> = self.files.keys().copied().collect();
+        let head = SegmentHead { number, allocated: self.segment_bytes, others: others.clone() }.encode();
+        let allocated = self.segment_bytes.max(head.len() as u64);
+        let file = self.directory.create_segment(number, &head, allocated)?;
+        self.files.insert(number, (Arc::new(file), head.len() as u64));
+        self.next_segment += 1;
+        let len = head.len() as u64;
+        self.active = Some(Active { number, len, others, records: Vec::new(), entries: Vec::new() });
+        Ok(())
+    }
+
+    /// Makes the active segment complete: says so in it, and writes its index.
+    pub fn seal(&mut self) -> io::Result<()> {
+        if self.active.is_none() || self.has_failed {
+            return Ok(());
+        }
+        let mut end = Batch::default();
+        end.end();
+        self.write(&end)?;
+        let Some(active) = self.active.take() else { return Ok(()) };
+        let index = Index {
+            segment: active.number,
+            len: active.len,
+            others: active.others,
+            next: self.next_batch,
+            records: active.records,
+            entries: active.entries,
+        };
+        self.directory.write_index(active.number, &index.encode())?;
+        if let Some((file, len)) = self.files.get(&active.number) {
+            file.set_len(*len)?;
+        }
+        Ok(())
+    }
+
+    /// The segment that is written now.
+    pub fn active(&self) -> Option<(u32, &Arc<File>)> {
+        let number = self.active.as_ref()?.number;
+        self.files.get(&number).map(|(file, _)| (number, file))
+    }
+
+    /// The complete segments with their bytes.
+    pub fn complete(&self) -> impl Iterator<Item = (u32, u64)> {
+        let active = self.active.as_ref().map(|active| active.number);
+        self.files.iter().filter(move |(number, _)| Some(**number) != active).map(|(number, (_, len))| (*number, *len))
+    }
+
+    /// What a complete segment holds.
+    pub fn index(&self, segment: u32) -> Result<Index, StoreError> {
+        read_segment(&self.directory, segment, false)
+    }
+
+    /// Says durably that segments are freed, and removes them.
+    pub fn free(&mut self, segments: &[u32]) -> Result<(), StoreError> {
+        let mut batch = Batch::default();
+        segments.iter().for_each(|segment| batch.freed(*segment));
+        self.append(&batch)?;
+        for segment in segments {
+            self.files.remove(segment);
+            self.directory.remove_segment(*segment)?;
+        }
+        // Durable before the segment that says so can be freed itself.
+        Ok(sync_directory(&self.directory.journal())?)
+    }
+}
+
+/// What a segment holds: from its index, or by walking over it. The newest one may be incomplete; it's completed.
+fn read_segment(directory: &Directory, number: u32, may_be_incomplete: bool) -> Result<Index, StoreError> {
+    let index_bytes = match std::fs::read(directory.index(number)) {
+        Ok(bytes) => Some(bytes),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => return Err(error.into()),
+    };
+    let index = index_bytes.as_deref().and_then(Index::decode).filter(|index| index.segment == number);
+    match index {
+        Some(index) => Ok(index),
+        None => walk(directory, number, may_be_incomplete),
+    }
+}
+
+fn walk(directory: &Directory, number: u32, may_be_incomplete: bool) -> Result<Index, StoreError> {
+    let path = directory.segment(number);
+    let unreadable = |why: String| StoreError::Unreadable { path: path.clone(), why };
+    let bytes = std::fs::read(&path)?;
+    let head = SegmentHead::decode(&bytes).filter(|(head, _)| head.number == number);
+    let (head, start) = head.ok_or_else(|| unreadable("its head is damaged".into()))?;
+    let scan = segment::scan(&bytes, number, start);
+    let end = scan.last.1;
+    if scan.is_damaged || (!scan.is_complete && !may_be_incomplete) {
+        return Err(unreadable(format!("it's damaged at byte {end}, and its index can't be read")));
+    }
+    if !scan.is_complete && (bytes.len() as u64) < head.allocated {
+        return Err(unreadable(format!("it was cut: {} bytes are left of {}", bytes.len(), head.allocated)));
+    }
+    let entry = |placed: &&Placed| placed.head.kind == Kind::Entry;
+    let bytes_of = |placed: &Placed| {
+        let start = placed.place.offset as usize;
+        bytes[start..start + placed.place.len as usize].to_vec()
+    };
+    let entries = scan.records.iter().filter(entry).map(bytes_of).collect();
+    let next = scan.next.unwrap_or(1);
+    let mut index =
+        Index { segment: number, len: end as u64, others: head.others, next, records: scan.records, entries };
+    complete(directory, &mut index, scan.is_complete, &bytes[scan.last.0..end])?;
+    Ok(index)
+}
+
+/// Completes a segment that was being written when the process ended. What follows its last whole batch was never durable.
+fn complete(directory: &Directory, index: &mut Index, is_complete: bool, last_batch: &[u8]) -> Result<(), StoreError> {
+    let file = File::options().read(true).write(true).open(directory.segment(index.segment))?;
+    if !is_complete {
+        // Whether the last batch's sync succeeded isn't known, and a page that failed to be written may look clean: it's
+        // written again.
+        write_at(&file, last_batch, index.len - last_batch.len() as u64)?;
+        let mut end = Batch::default();
+        end.end();
+        let (bytes, placed) = end.encode(index.segment, index.next, index.len);
+        write_at(&file, &bytes, index.len)?;
+        file.sync_all()?;
+        index.len += bytes.len() as u64;
+        index.next += 1;
+        index.records.extend(placed);
+    }
+    directory.write_index(index.segment, &index.encode())?;
+    file.set_len(index.len)?;
+    Ok(())
+}
+
+/// Reads the record at a place, and checks that it's the one that was put there.
+pub fn read_record(file: &File, placed: &Placed) -> Result<Vec<u8>, String> {
+    let Placed { head, place } = placed;
+    let bytes = read_at(file, place.len as usize, u64::from(place.offset))
+        .map_err(|error| format!("record {} can't be read: {error}", head.seq))?;
+    let is_it =
+        |found: RecordHead, payload: &[u8]| found == *head && payload.len() + segment::RECORD_HEAD == bytes.len();
+    match segment::record(&bytes) {
+        Some((found, payload)) if is_it(found, payload) => Ok(bytes),
+        _ => Err(format!("record {} is damaged", head.seq)),
+    }
+}

@@ -1,0 +1,468 @@
+//! Documents on disk: updates in an append-only journal, snapshots in sled.
+//!
+//! A record is durable once its batch was written and `fdatasync` has returned. The journal also holds the catalogue: which
+//! documents there are, and which snapshot is theirs, with its hash. Nothing that is damaged is served: what can't be read as it
+//! was written is an error that names the document, or the file.
+
+mod catalog;
+mod files;
+mod index;
+mod journal;
+mod segment;
+mod snapshots;
+mod whole;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::fs::File;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+
+use super::{Append, Durability, Store, StoreError};
+use crate::document::Stored;
+use crate::id::{DocName, Seq};
+use catalog::Catalog;
+use files::Directory;
+use journal::Journal;
+use segment::{Batch, Entry, Kind, Place, Placed, Pointer, RecordHead};
+use snapshots::Snapshots;
+
+/// Bytes that are copied forward in one batch.
+const COPY_BYTES: usize = 1 << 20;
+
+/// Sizes of a [`DiskStore`]. The defaults suit most.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct DiskOptions {
+    /// Bytes of a segment of the journal; a batch that begins before is written whole.
+    pub segment_bytes: u64,
+    /// Bytes of the journal from which on space is won back. It may have twice what is needed beyond that.
+    pub journal_bytes: u64,
+}
+
+impl Default for DiskOptions {
+    fn default() -> Self {
+        Self { segment_bytes: 16 << 20, journal_bytes: 64 << 20 }
+    }
+}
+
+/// A store in a directory of its own, for one process at a time.
+///
+/// ```
+/// use y_mesh::Node;
+/// use y_mesh::store::DiskStore;
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let directory = std::env::temp_dir().join(format!("y-mesh-example-{}", std::process::id()));
+/// let node = Node::builder().store(DiskStore::open(&directory)?).start()?;
+/// node.create(Some("notes".parse()?)).await?;
+/// node.shutdown(std::time::Duration::from_secs(5)).await;
+/// # drop(node);
+/// # let _ = std::fs::remove_dir_all(directory);
+/// # Ok(()) }
+/// ```
+pub struct DiskStore {
+    options: DiskOptions,
+    // The journal is locked first, if both are.
+    journal: Mutex<Journal>,
+    catalog: Mutex<Catalog>,
+    snapshots: Snapshots,
+    /// Segments that hold something damaged that is still needed: they're left as they are.
+    pinned: Mutex<BTreeSet<u32>>,
+}
+
+/// What is to be read for a document, found under the lock and read without it.
+struct Plan {
+    doc: u64,
+    snapshot: Option<Pointer>,
+    fallback: Option<Pointer>,
+    tail: Vec<(Seq, Place, Arc<File>)>,
+}
+
+impl DiskStore {
+    /// Opens the store in a directory, which is made if it isn't there. After an unclean end, what was never durable is cut off.
+    ///
+    /// # Errors
+    /// [`StoreError::Locked`] if another process has it, [`StoreError::Format`] if a newer version wrote it,
+    /// [`StoreError::Unreadable`] if it's damaged so that it can't be said which documents are. Nothing is lost by that.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        Self::open_with(path, DiskOptions::default())
+    }
+
+    /// Like [`open`](Self::open), with other sizes.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_with(path: &Path, options: DiskOptions) -> Result<Self, StoreError> {
+        let directory = Directory::open(path)?;
+        let snapshots = directory.snapshots();
+        let mut catalog = Catalog::default();
+        let journal = Journal::open(directory, options.segment_bytes, &mut catalog)?;
+        if catalog.orphans().next().is_some() {
+            let why = "it holds updates of documents that aren't in it".to_owned();
+            return Err(StoreError::Unreadable { path: path.join("journal"), why });
+        }
+        Ok(Self {
+            options,
+            journal: Mutex::new(journal),
+            catalog: Mutex::new(catalog),
+            snapshots: Snapshots::open(&snapshots)?,
+            pinned: Mutex::default(),
+        })
+    }
+
+    fn journal(&self) -> MutexGuard<'_, Journal> {
+        // A write that was interrupted has marked the journal as failed, and the catalogue changes after it.
+        self.journal.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn catalog(&self) -> MutexGuard<'_, Catalog> {
+        self.catalog.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes a batch and takes note of it.
+    fn write(&self, journal: &mut Journal, batch: &Batch, entries: &[(u64, Entry)]) -> Result<(), StoreError> {
+        let placed = journal.append(batch)?;
+        let mut catalog = self.catalog();
+        if let Some((number, file)) = journal.active() {
+            catalog.add_segment(number, || file.clone());
+        }
+        let mut entries = entries.iter();
+        for placed in placed {
+            let entry = if placed.head.kind == Kind::Entry { entries.next() } else { None };
+            catalog.note(placed, entry.map(|(_, entry)| entry.clone()));
+        }
+        Ok(())
+    }
+
+    /// The batch for these records, with entries for the documents that are new.
+    fn batch(&self, records: &[Append]) -> Result<(Batch, Vec<(u64, Entry)>), StoreError> {
+        let catalog = self.catalog();
+        let mut known: BTreeMap<&DocName, (u64, Seq)> = BTreeMap::new();
+        let (mut batch, mut entries, mut free) = (Batch::default(), Vec::new(), catalog.free_id());
+        for Append { name, seq, record } in records {
+            let (doc, last) = known.entry(name).or_insert_with(|| match catalog.find(name) {
+                Some((id, doc)) => (id, doc.last()),
+                None => {
+                    let entry = Entry { name: name.clone(), current: None, previous: None };
+                    batch.entry(free, 1, &entry);
+                    entries.push((free, entry));
+                    free += 1;
+                    (free - 1, Seq(0))
+                }
+            });
+            if *seq != last.next() {
+                return Err(StoreError::OutOfOrder { name: name.clone(), seq: *seq, last: *last });
+            }
+            *last = *seq;
+            batch.update(*doc, *seq, record);
+        }
+        Ok((batch, entries))
+    }
+
+    fn plan(&self, name: &DocName) -> Result<Option<Plan>, StoreError> {
+        let catalog = self.catalog();
+        let Some((id, doc)) = catalog.find(name) else { return Ok(None) };
+        let damaged = |why: String| StoreError::Damaged { name: name.clone(), why };
+        let through = |pointer: Option<Pointer>| pointer.map_or(Seq(0), |pointer| pointer.through);
+        let (current, previous) = (doc.entry.current, doc.entry.previous);
+        doc.tail(through(current)).map_err(damaged)?;
+        // With all records after the previous snapshot, that one does as well.
+        let (fallback, tail) = match doc.tail(through(previous)) {
+            Ok(tail) if tail.last().map_or(through(previous), |(seq, _)| *seq) >= through(current) => (previous, tail),
+            _ => (current, doc.tail(through(current)).map_err(damaged)?),
+        };
+        let with_file = |(seq, place): (Seq, Place)| {
+            let file = catalog.file(place.segment).ok_or_else(|| damaged(format!("record {} has no file", seq.0)))?;
+            Ok((seq, place, file))
+        };
+        let tail = tail.into_iter().map(with_file).collect::<Result<_, StoreError>>()?;
+        Ok(Some(Plan { doc: id, snapshot: current, fallback, tail }))
+    }
+
+    fn read(&self, name: &DocName, plan: &Plan) -> Result<Stored, StoreError> {
+        let damaged = |why: String| StoreError::Damaged { name: name.clone(), why };
+        let Some(pointer) = plan.snapshot else { return self.read_tail(plan, None).map_err(damaged) };
+        if let Some(snapshot) = self.snapshots.get(plan.doc, &pointer)? {
+            return self.read_tail(plan, Some((pointer.through, snapshot))).map_err(damaged);
+        }
+        let lost = || damaged("its snapshot is missing or damaged".into());
+        let fallback = match plan.fallback {
+            Some(fallback) if fallback != pointer => {
+                Some((fallback.through, self.snapshots.get(plan.doc, &fallback)?.ok_or_else(lost)?))
+            }
+            None if plan.tail.last().is_some_and(|(seq, ..)| *seq >= pointer.through) => None,
+            _ => return Err(lost()),
+        };
+        let stored = self.read_tail(plan, fallback).map_err(damaged)?;
+        tracing::error!(document = %name, "the snapshot is missing or damaged; the one before and the journal do as well");
+        Ok(stored)
+    }
+
+    fn read_tail(&self, plan: &Plan, snapshot: Option<(Seq, Bytes)>) -> Result<Stored, String> {
+        let after = snapshot.as_ref().map_or(Seq(0), |(seq, _)| *seq);
+        let mut tail = Vec::new();
+        for (seq, place, file) in plan.tail.iter().filter(|(seq, ..)| *seq > after) {
+            let head = RecordHead { kind: Kind::Update, doc: plan.doc, seq: seq.0 };
+            let bytes = journal::read_record(file, &Placed { head, place: *place })?;
+            let record = segment::record(&bytes).and_then(|(_, payload)| segment::decode_update(payload));
+            tail.push((*seq, record.ok_or_else(|| format!("record {} can't be read", seq.0))?));
+        }
+        Ok(Stored { snapshot, tail })
+    }
+
+    /// Frees segments that nobody needs; and if the journal is over its budget, the one that is needed least.
+    fn clean(&self, journal: &mut Journal) -> Result<(), StoreError> {
+        let pinned = self.pinned.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let complete: Vec<(u32, u64, u64)> = {
+            let catalog = self.catalog();
+            journal.complete().map(|(number, bytes)| (number, bytes, catalog.live(number))).collect()
+        };
+        let unneeded: Vec<u32> = complete.iter().filter(|(.., live)| *live == 0).map(|(number, ..)| *number).collect();
+        if !unneeded.is_empty() {
+            self.free(journal, &unneeded)?;
+        }
+        let (bytes, live) = complete.iter().fold((0, 0), |sum, (_, bytes, live)| (sum.0 + bytes, sum.1 + live));
+        if bytes <= self.options.journal_bytes + 2 * live {
+            return Ok(());
+        }
+        let needed = complete.iter().filter(|(number, _, live)| *live > 0 && !pinned.contains(number));
+        match needed.min_by_key(|(_, bytes, live)| live * 1_000 / (*bytes).max(1)) {
+            Some((number, ..)) => self.copy_forward(journal, *number),
+            None => Ok(()),
+        }
+    }
+
+    fn free(&self, journal: &mut Journal, segments: &[u32]) -> Result<(), StoreError> {
+        journal.free(segments)?;
+        let mut catalog = self.catalog();
+        segments.iter().for_each(|segment| catalog.forget(*segment));
+        Ok(())
+    }
+
+    /// Copies what is needed of a segment to the journal's end, then frees it.
+    fn copy_forward(&self, journal: &mut Journal, segment: u32) -> Result<(), StoreError> {
+        let index = journal.index(segment)?;
+        let Some(file) = self.catalog().file(segment) else { return Ok(()) };
+        let (mut batch, mut entries) = (Batch::default(), Vec::new());
+        for placed in index.records.iter().filter(|placed| placed.head.kind != Kind::End) {
+            if !self.catalog().needs(placed) {
+                continue;
+            }
+            let bytes = match journal::read_record(&file, placed) {
+                Ok(bytes) => bytes,
+                Err(why) => {
+                    tracing::error!(segment, %why, "a segment is damaged; it's left as it is");
+                    self.pinned.lock().unwrap_or_else(PoisonError::into_inner).insert(segment);
+                    continue;
+                }
+            };
+            if placed.head.kind == Kind::Entry {
+                let entry = segment::record(&bytes).and_then(|(_, payload)| segment::decode_entry(payload));
+                entries.extend(entry.map(|entry| (placed.head.doc, entry)));
+            }
+            batch.copy(placed.head, &bytes);
+            if batch.bytes() >= COPY_BYTES {
+                self.write(journal, &std::mem::take(&mut batch), &std::mem::take(&mut entries))?;
+            }
+        }
+        if !batch.is_empty() {
+            self.write(journal, &batch, &entries)?;
+        }
+        let is_needed = self.catalog().live(segment) > 0;
+        if is_needed { Ok(()) } else { self.free(journal, &[segment]) }
+    }
+}
+
+impl Store for DiskStore {
+    fn name(&self) -> &'static str {
+        "disk"
+    }
+
+    fn durability(&self) -> Durability {
+        Durability::Local
+    }
+
+    fn load(&self, name: &DocName) -> Result<Stored, StoreError> {
+        match self.plan(name)? {
+            Some(plan) => self.read(name, &plan),
+            None => Ok(Stored::default()),
+        }
+    }
+
+    fn append(&self, records: &[Append]) -> Result<(), StoreError> {
+        let mut journal = self.journal();
+        let (batch, entries) = self.batch(records)?;
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let before = journal.complete().count();
+        self.write(&mut journal, &batch, &entries)?;
+        match journal.complete().count() == before {
+            true => Ok(()),
+            false => self.clean(&mut journal),
+        }
+    }
+
+    fn compact(&self, name: &DocName, through: Seq, snapshot: &Bytes) -> Result<(), StoreError> {
+        self.create(name)?;
+        let (doc, generation) = match self.catalog().find(name) {
+            Some((id, doc)) => (id, doc.entry.current.map_or(1, |pointer| pointer.generation + 1)),
+            None => return Ok(()),
+        };
+        let hash = *blake3::hash(snapshot).as_bytes();
+        let pointer = Pointer { generation, through, len: snapshot.len() as u64, hash };
+        self.snapshots.put(doc, &pointer, snapshot)?;
+        let mut journal = self.journal();
+        let Some((entry, version, unneeded)) = self.catalog().advanced(doc, pointer) else { return Ok(()) };
+        let mut batch = Batch::default();
+        batch.entry(doc, version, &entry);
+        self.write(&mut journal, &batch, &[(doc, entry)])?;
+        self.clean(&mut journal)?;
+        drop(journal);
+        match unneeded {
+            Some(unneeded) => Ok(self.snapshots.remove(doc, &unneeded)?),
+            None => Ok(()),
+        }
+    }
+
+    fn create(&self, name: &DocName) -> Result<bool, StoreError> {
+        let mut journal = self.journal();
+        let doc = match self.catalog() {
+            catalog if catalog.find(name).is_some() => return Ok(false),
+            catalog => catalog.free_id(),
+        };
+        let entry = Entry { name: name.clone(), current: None, previous: None };
+        let mut batch = Batch::default();
+        batch.entry(doc, 1, &entry);
+        self.write(&mut journal, &batch, &[(doc, entry)])?;
+        Ok(true)
+    }
+
+    fn list(&self, after: Option<&DocName>, limit: usize) -> Result<Vec<DocName>, StoreError> {
+        Ok(self.catalog().names(after, limit))
+    }
+
+    fn close(&self) -> Result<(), StoreError> {
+        Ok(self.journal().seal()?)
+    }
+}
+
+impl Drop for DiskStore {
+    fn drop(&mut self) {
+        if let Err(error) = self.close() {
+            tracing::error!(%error, "the journal couldn't be completed; it is at the next start");
+        }
+    }
+}
+
+impl fmt::Debug for DiskStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DiskStore").field("options", &self.options).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::document::{Record, WallTime};
+
+    /// A directory of its own, gone when the test is done.
+    struct Place(PathBuf);
+
+    impl Place {
+        fn new(name: &str) -> Self {
+            let path = std::env::temp_dir().join(format!("y-mesh-disk-{}-{name}", std::process::id()));
+            let _ = fs::remove_dir_all(&path);
+            Self(path)
+        }
+
+        fn open(&self) -> DiskStore {
+            DiskStore::open_with(&self.0, DiskOptions { segment_bytes: 4_096, journal_bytes: 16_384 }).unwrap()
+        }
+
+        fn segments(&self) -> usize {
+            let names = fs::read_dir(self.0.join("journal")).unwrap().map(|entry| entry.unwrap().path());
+            names.filter(|path| path.extension().is_some_and(|end| end == "segment")).count()
+        }
+    }
+
+    impl Drop for Place {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    fn name(name: &str) -> DocName {
+        name.parse().unwrap()
+    }
+
+    fn update(name: &DocName, seq: u64, bytes: usize) -> Append {
+        let update = vec![seq as u8; bytes].into();
+        Append { name: name.clone(), seq: Seq(seq), record: Record { update, author: "ada".into(), at: WallTime(seq) } }
+    }
+
+    #[test]
+    fn what_nobody_needs_is_freed_and_an_idle_document_pins_nothing() {
+        let place = Place::new("freed");
+        let (idle, busy) = (name("idle"), name("busy"));
+        let mut store = place.open();
+        let mut expected = Stored::default();
+        for seq in 1..=2_000u64 {
+            if seq % 100 == 1 {
+                let seq = seq / 100 + 1;
+                store.append(&[update(&idle, seq, 50)]).unwrap();
+                expected.tail.push((Seq(seq), update(&idle, seq, 50).record));
+            }
+            store.append(&[update(&busy, seq, 200)]).unwrap();
+            if seq % 50 == 0 {
+                store.compact(&busy, Seq(seq), &vec![1; 5_000].into()).unwrap();
+            }
+            if seq % 500 == 0 {
+                drop(store);
+                store = place.open();
+            }
+        }
+        assert_eq!(store.load(&idle).unwrap(), expected);
+        assert_eq!(store.load(&busy).unwrap().last_seq(), Seq(2_000));
+        // 2,000 updates fill more than a hundred segments.
+        assert!(place.segments() < 15, "{} segments are left", place.segments());
+    }
+
+    #[test]
+    fn a_lost_snapshot_is_replaced_by_the_one_before_and_never_by_nothing() {
+        let place = Place::new("lost");
+        let doc = name("doc");
+        let store = place.open();
+        for seq in 1..=9 {
+            store.append(&[update(&doc, seq, 10)]).unwrap();
+            if seq % 3 == 0 {
+                store.compact(&doc, Seq(seq), &vec![seq as u8; 9_000].into()).unwrap();
+            }
+        }
+        let entry = store.catalog().find(&doc).unwrap().1.entry.clone();
+        store.snapshots.remove(1, &entry.current.unwrap()).unwrap();
+        let stored = store.load(&doc).unwrap();
+        assert_eq!(stored.snapshot, Some((Seq(6), vec![6; 9_000].into())));
+        assert_eq!(stored.tail.iter().map(|(seq, _)| seq.0).collect::<Vec<_>>(), [7, 8, 9]);
+        store.snapshots.remove(1, &entry.previous.unwrap()).unwrap();
+        assert!(matches!(store.load(&doc), Err(StoreError::Damaged { .. })));
+    }
+
+    #[test]
+    fn a_directory_is_for_one_process_at_a_time_and_for_formats_that_are_known() {
+        let place = Place::new("format");
+        let store = place.open();
+        assert!(matches!(DiskStore::open(&place.0), Err(StoreError::Locked(_))));
+        drop(store);
+        fs::write(place.0.join("store"), "y-mesh store\nformat 2\n").unwrap();
+        assert!(matches!(DiskStore::open(&place.0), Err(StoreError::Format { found: 2, .. })));
+        fs::write(place.0.join("store"), "something else").unwrap();
+        assert!(matches!(DiskStore::open(&place.0), Err(StoreError::Unreadable { .. })));
+    }
+}

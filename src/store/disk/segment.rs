@@ -1,0 +1,350 @@
+//! The bytes of the journal: segments, batches, records. `docs/disk-format.md` draws them.
+//!
+//! All numbers are little-endian. Every part carries a CRC-32C of its own, so that what is damaged is told from what is whole.
+
+use bytes::{BufMut, Bytes};
+
+use crate::document::{Record, WallTime};
+use crate::id::{DocName, Identity, Seq};
+
+/// The version of every format here.
+pub const FORMAT: u32 = 1;
+/// Bytes in front of a record's payload.
+pub const RECORD_HEAD: usize = 25;
+/// Bytes in front of a batch's records.
+pub const BATCH_HEAD: usize = 28;
+
+const SEGMENT_MAGIC: &[u8; 8] = b"ymeshseg";
+const BATCH_MAGIC: &[u8; 4] = b"ymb1";
+const HASH_BYTES: usize = 32;
+
+/// What a record is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Kind {
+    /// A document's entry in the catalogue: its position counts the entry's versions.
+    Entry = 1,
+    /// An update of a document.
+    Update = 2,
+    /// A segment is freed; the position is its number.
+    Freed = 3,
+    /// The segment is complete.
+    End = 4,
+}
+
+impl Kind {
+    pub fn of(byte: u8) -> Option<Self> {
+        [Self::Entry, Self::Update, Self::Freed, Self::End].into_iter().find(|kind| *kind as u8 == byte)
+    }
+}
+
+/// What a record says of itself, in front of its payload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RecordHead {
+    pub kind: Kind,
+    /// The document's number; 0 where there's none.
+    pub doc: u64,
+    pub seq: u64,
+}
+
+/// Where a record lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    pub segment: u32,
+    /// Bytes from the segment's front.
+    pub offset: u32,
+    /// Bytes of the whole record.
+    pub len: u32,
+}
+
+/// A record that lies somewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Placed {
+    pub head: RecordHead,
+    pub place: Place,
+}
+
+/// A snapshot, as the catalogue knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pointer {
+    pub generation: u32,
+    /// The last record that the snapshot holds.
+    pub through: Seq,
+    pub len: u64,
+    pub hash: [u8; HASH_BYTES],
+}
+
+/// A document's entry in the catalogue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    pub name: DocName,
+    pub current: Option<Pointer>,
+    pub previous: Option<Pointer>,
+}
+
+/// Records on their way into the journal: all of them, or none.
+#[derive(Debug, Default)]
+pub struct Batch {
+    body: Vec<u8>,
+    records: Vec<(RecordHead, usize, usize)>,
+}
+
+impl Batch {
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    pub fn bytes(&self) -> usize {
+        self.body.len() + BATCH_HEAD
+    }
+
+    pub fn update(&mut self, doc: u64, seq: Seq, record: &Record) {
+        let author = record.author.0.as_bytes();
+        self.add(RecordHead { kind: Kind::Update, doc, seq: seq.0 }, |body| {
+            body.put_u64_le(record.at.0);
+            body.put_u32_le(author.len() as u32);
+            body.extend_from_slice(author);
+            body.extend_from_slice(&record.update);
+        });
+    }
+
+    pub fn entry(&mut self, doc: u64, version: u64, entry: &Entry) {
+        self.add(RecordHead { kind: Kind::Entry, doc, seq: version }, |body| encode_entry(entry, body));
+    }
+
+    pub fn freed(&mut self, segment: u32) {
+        self.add(RecordHead { kind: Kind::Freed, doc: 0, seq: u64::from(segment) }, |_| {});
+    }
+
+    pub fn end(&mut self) {
+        self.add(RecordHead { kind: Kind::End, doc: 0, seq: 0 }, |_| {});
+    }
+
+    /// A whole record as it lies elsewhere.
+    pub fn copy(&mut self, head: RecordHead, record: &[u8]) {
+        self.records.push((head, self.body.len(), record.len()));
+        self.body.extend_from_slice(record);
+    }
+
+    fn add(&mut self, head: RecordHead, payload: impl FnOnce(&mut Vec<u8>)) {
+        let start = self.body.len();
+        self.body.put_u32_le(0);
+        self.body.put_u32_le(0);
+        self.body.put_u8(head.kind as u8);
+        self.body.put_u64_le(head.doc);
+        self.body.put_u64_le(head.seq);
+        payload(&mut self.body);
+        let len = self.body.len() - start;
+        self.body[start + 4..start + 8].copy_from_slice(&((len - RECORD_HEAD) as u32).to_le_bytes());
+        let crc = crc32c::crc32c(&self.body[start + 4..]);
+        self.body[start..start + 4].copy_from_slice(&crc.to_le_bytes());
+        self.records.push((head, start, len));
+    }
+
+    /// The bytes to write at `offset` of a segment, and where each record will lie.
+    pub fn encode(&self, segment: u32, number: u64, offset: u64) -> (Vec<u8>, Vec<Placed>) {
+        let mut bytes = Vec::with_capacity(self.bytes());
+        bytes.extend_from_slice(BATCH_MAGIC);
+        bytes.put_u32_le(self.body.len() as u32);
+        bytes.put_u64_le(number);
+        bytes.put_u32_le(segment);
+        bytes.put_u32_le(self.records.len() as u32);
+        bytes.put_u32_le(crc32c::crc32c(&bytes));
+        bytes.extend_from_slice(&self.body);
+        let placed = self.records.iter().map(|(head, start, len)| {
+            let offset = (offset as usize + BATCH_HEAD + start) as u32;
+            Placed { head: *head, place: Place { segment, offset, len: *len as u32 } }
+        });
+        (bytes, placed.collect())
+    }
+}
+
+/// Reads little-endian numbers from the front; `None` at the end.
+pub struct Cursor<'a>(pub &'a [u8]);
+
+impl<'a> Cursor<'a> {
+    pub fn take(&mut self, count: usize) -> Option<&'a [u8]> {
+        let (taken, rest) = self.0.split_at_checked(count)?;
+        self.0 = rest;
+        Some(taken)
+    }
+
+    pub fn u8(&mut self) -> Option<u8> {
+        self.take(1).map(|bytes| bytes[0])
+    }
+
+    pub fn u32(&mut self) -> Option<u32> {
+        self.take(4)?.try_into().ok().map(u32::from_le_bytes)
+    }
+
+    pub fn u64(&mut self) -> Option<u64> {
+        self.take(8)?.try_into().ok().map(u64::from_le_bytes)
+    }
+}
+
+/// The front of a segment: which one it is, how long it was made, and which others there were then.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SegmentHead {
+    pub number: u32,
+    /// The file had so many bytes when it was made. It's shorter only once it's complete, or if it was cut.
+    pub allocated: u64,
+    pub others: Vec<u32>,
+}
+
+impl SegmentHead {
+    pub fn encode(&self) -> Vec<u8> {
+        let mut bytes = SEGMENT_MAGIC.to_vec();
+        bytes.put_u32_le(FORMAT);
+        bytes.put_u32_le(self.number);
+        bytes.put_u64_le(self.allocated);
+        bytes.put_u32_le(self.others.len() as u32);
+        self.others.iter().for_each(|other| bytes.put_u32_le(*other));
+        bytes.put_u32_le(crc32c::crc32c(&bytes));
+        bytes
+    }
+
+    /// The head and its length in bytes.
+    pub fn decode(bytes: &[u8]) -> Option<(Self, usize)> {
+        let mut cursor = Cursor(bytes);
+        let is_ours = cursor.take(8)? == SEGMENT_MAGIC && cursor.u32()? == FORMAT;
+        let (number, allocated, count) = (cursor.u32()?, cursor.u64()?, cursor.u32()? as usize);
+        if !is_ours || count > cursor.0.len() / 4 {
+            return None;
+        }
+        let others = (0..count).map(|_| cursor.u32()).collect::<Option<Vec<_>>>()?;
+        let len = bytes.len() - cursor.0.len();
+        (cursor.u32()? == crc32c::crc32c(&bytes[..len])).then_some((Self { number, allocated, others }, len + 4))
+    }
+}
+
+/// The front of a batch.
+struct BatchHead {
+    body: usize,
+    number: u64,
+    count: usize,
+}
+
+fn batch_head(bytes: &[u8], segment: u32) -> Option<BatchHead> {
+    let head = bytes.get(..BATCH_HEAD)?;
+    let mut cursor = Cursor(head);
+    let is_ours = cursor.take(4)? == BATCH_MAGIC;
+    let (body, number, its, count) = (cursor.u32()? as usize, cursor.u64()?, cursor.u32()?, cursor.u32()? as usize);
+    let is_whole = cursor.u32()? == crc32c::crc32c(&head[..BATCH_HEAD - 4]);
+    (is_ours && is_whole && its == segment).then_some(BatchHead { body, number, count })
+}
+
+/// A record with its payload, if the bytes are one, whole and unharmed.
+pub fn record(bytes: &[u8]) -> Option<(RecordHead, &[u8])> {
+    let mut cursor = Cursor(bytes);
+    let (crc, len) = (cursor.u32()?, cursor.u32()? as usize);
+    let head = RecordHead { kind: Kind::of(cursor.u8()?)?, doc: cursor.u64()?, seq: cursor.u64()? };
+    let payload = cursor.take(len)?;
+    (crc32c::crc32c(&bytes[4..RECORD_HEAD + len]) == crc).then_some((head, payload))
+}
+
+/// An update record's payload.
+pub fn decode_update(payload: &[u8]) -> Option<Record> {
+    let mut cursor = Cursor(payload);
+    let at = WallTime(cursor.u64()?);
+    let author = cursor.u32()? as usize;
+    let author = Identity::from(std::str::from_utf8(cursor.take(author)?).ok()?);
+    Some(Record { update: Bytes::copy_from_slice(cursor.0), author, at })
+}
+
+fn encode_entry(entry: &Entry, body: &mut Vec<u8>) {
+    body.put_u32_le(entry.name.as_str().len() as u32);
+    body.extend_from_slice(entry.name.as_str().as_bytes());
+    for pointer in [&entry.current, &entry.previous] {
+        body.put_u8(u8::from(pointer.is_some()));
+        if let Some(pointer) = pointer {
+            body.put_u32_le(pointer.generation);
+            body.put_u64_le(pointer.through.0);
+            body.put_u64_le(pointer.len);
+            body.extend_from_slice(&pointer.hash);
+        }
+    }
+}
+
+/// An entry record's payload.
+pub fn decode_entry(payload: &[u8]) -> Option<Entry> {
+    let mut cursor = Cursor(payload);
+    let len = cursor.u32()? as usize;
+    let name = DocName::new(std::str::from_utf8(cursor.take(len)?).ok()?).ok()?;
+    let mut pointer = || match cursor.u8()? {
+        0 => Some(None),
+        _ => Some(Some(Pointer {
+            generation: cursor.u32()?,
+            through: Seq(cursor.u64()?),
+            len: cursor.u64()?,
+            hash: cursor.take(HASH_BYTES)?.try_into().ok()?,
+        })),
+    };
+    Some(Entry { name, current: pointer()?, previous: pointer()? })
+}
+
+/// What a walk over a segment found.
+#[derive(Debug)]
+pub struct Scan {
+    pub records: Vec<Placed>,
+    /// Where the last whole batch begins, and where it ends.
+    pub last: (usize, usize),
+    /// The number that the next batch would have.
+    pub next: Option<u64>,
+    /// Whether the segment says that it's complete.
+    pub is_complete: bool,
+    /// Behind what can't be read lies a later batch: so it was whole once, and no torn write.
+    pub is_damaged: bool,
+}
+
+/// Walks over a segment's batches, as far as they're whole.
+pub fn scan(bytes: &[u8], segment: u32, start: usize) -> Scan {
+    let mut scan =
+        Scan { records: Vec::new(), last: (start, start), next: None, is_complete: false, is_damaged: false };
+    while let Some((number, end)) = scan_batch(bytes, segment, scan.last.1, scan.next, &mut scan.records) {
+        scan.last = (scan.last.1, end);
+        scan.next = Some(number + 1);
+        if scan.records.last().is_some_and(|record| record.head.kind == Kind::End) {
+            scan.is_complete = true;
+            return scan;
+        }
+    }
+    scan.is_damaged = holds_later_batch(&bytes[scan.last.1..], segment, scan.next);
+    scan
+}
+
+fn scan_batch(
+    bytes: &[u8],
+    segment: u32,
+    start: usize,
+    expected: Option<u64>,
+    records: &mut Vec<Placed>,
+) -> Option<(u64, usize)> {
+    let head = batch_head(bytes.get(start..)?, segment).filter(|head| expected.is_none_or(|it| it == head.number))?;
+    let end = start + BATCH_HEAD + head.body;
+    let mut body = bytes.get(start + BATCH_HEAD..end)?;
+    let before = records.len();
+    for _ in 0..head.count {
+        let Some((record_head, payload)) = record(body) else {
+            records.truncate(before);
+            return None;
+        };
+        let (len, offset) = (RECORD_HEAD + payload.len(), end - body.len());
+        records.push(Placed { head: record_head, place: Place { segment, offset: offset as u32, len: len as u32 } });
+        body = &body[len..];
+    }
+    Some((head.number, end))
+}
+
+/// A batch is written only once the one before it is durable.
+fn holds_later_batch(bytes: &[u8], segment: u32, torn: Option<u64>) -> bool {
+    let is_later = |at: usize| {
+        let Some(head) = batch_head(&bytes[at..], segment) else { return false };
+        match torn {
+            Some(torn) => head.number > torn,
+            // The first batch can't be read, so any that isn't the one at the front was written after it.
+            None => at > 0,
+        }
+    };
+    let step = BATCH_MAGIC[0];
+    (0..bytes.len().saturating_sub(BATCH_HEAD - 1)).any(|at| bytes[at] == step && is_later(at))
+}
