@@ -9,7 +9,7 @@
 //! - [`id`] and [`config`]: names that can't be mixed up, and every bound and interval.
 //! - [`wire`]: bytes and messages.
 //! - [`document`]: the core. One document as a state machine, with its rules by number; no clock, socket or task inside.
-//! - [`store`]: where documents are kept.
+//! - [`store`]: where documents are kept: memory, or a directory of this machine ([`store::DiskStore`]).
 //! - [`node`]: the runtime. One actor a document; a registry that never has two of one; sessions that can't hurt others.
 //! - [`http`]: the door.
 //!
@@ -39,6 +39,8 @@ pub use node::{
     Authorize, Closed, Denied, DocumentHandle, Error, Grant, Listed, Metrics, Node, NodeBuilder, Outgoing, Request,
     Seat, StartError, Token,
 };
+#[cfg(feature = "node")]
+pub use store::DiskStore;
 pub use store::{Durability, MemoryStore, Store, StoreError};
 /// The yrs that documents are made of. Its types are those of the closures given to [`DocumentHandle`]'s methods.
 pub use yrs;

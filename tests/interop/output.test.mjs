@@ -5,7 +5,7 @@ import { test } from 'node:test'
 import { BINARY } from './support/server.mjs'
 
 test('a server whose output nobody reads any more stops as gently as any other', async t => {
-  const child = spawn(BINARY, ['--port', '0'], { stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(BINARY, ['--port', '0', '--data', 'memory'], { stdio: ['ignore', 'pipe', 'pipe'] })
   t.after(() => child.kill('SIGKILL'))
   let complaints = ''
   child.stderr.on('data', data => { complaints += data })

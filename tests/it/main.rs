@@ -5,5 +5,7 @@ mod door;
 #[cfg(feature = "node")]
 mod node;
 mod rules;
+#[cfg(feature = "node")]
+mod store;
 mod support;
 mod tidy;

@@ -14,7 +14,9 @@ const TITLE: &str = "y-mesh store";
 #[derive(Debug)]
 pub struct Directory {
     root: PathBuf,
-    _lock: File,
+    /// The newest segment that there ever was, as the file `store` says.
+    newest: u32,
+    lock: File,
 }
 
 impl Directory {
@@ -27,33 +29,44 @@ impl Directory {
             Err(TryLockError::WouldBlock) => return Err(StoreError::Locked(root.to_owned())),
             Err(TryLockError::Error(error)) => return Err(error.into()),
         }
-        let directory = Self { root: root.to_owned(), _lock: lock };
-        directory.check_format()?;
+        let mut directory = Self { root: root.to_owned(), newest: 0, lock };
+        directory.newest = directory.read_title()?;
         fs::create_dir_all(directory.journal())?;
         sync_directory(&directory.root)?;
         Ok(directory)
     }
 
-    fn check_format(&self) -> Result<(), StoreError> {
+    /// What the directory says it is; it's made to say so if it's new.
+    fn read_title(&self) -> Result<u32, StoreError> {
         let path = self.root.join("store");
-        match fs::read_to_string(&path) {
-            Ok(text) => {
-                let format = text.strip_prefix(TITLE).and_then(|rest| rest.trim().strip_prefix("format "));
-                match format.and_then(|format| format.parse::<u32>().ok()) {
-                    Some(FORMAT) => Ok(()),
-                    Some(found) => Err(StoreError::Format { path, found, known: FORMAT }),
-                    None => Err(StoreError::Unreadable { path, why: "it doesn't say what it is".into() }),
-                }
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !self.journal().exists() => {
+                self.write_title(0)?;
+                return Ok(0);
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                if self.journal().exists() {
-                    let why = "it's missing, and there is a journal beside it".into();
-                    return Err(StoreError::Unreadable { path, why });
-                }
-                Ok(write_whole(&self.root, "store", format!("{TITLE}\nformat {FORMAT}\n").as_bytes())?)
-            }
-            Err(error) => Err(StoreError::Unreadable { path, why: error.to_string() }),
+            Err(error) => return Err(StoreError::Unreadable { path, why: error.to_string() }),
+        };
+        let mut lines = text.lines();
+        let is_ours = lines.next() == Some(TITLE);
+        let mut number = |word: &str| lines.next()?.strip_prefix(word)?.trim().parse::<u32>().ok();
+        match number("format").filter(|_| is_ours) {
+            Some(FORMAT) => {}
+            Some(found) => return Err(StoreError::Format { path, found, known: FORMAT }),
+            None => return Err(StoreError::Unreadable { path, why: "it doesn't say what it is".into() }),
         }
+        let newest = number("newest segment").ok_or_else(|| "it doesn't name the newest segment".to_owned());
+        newest.map_err(|why| StoreError::Unreadable { path, why })
+    }
+
+    fn write_title(&self, newest: u32) -> io::Result<()> {
+        let text = format!("{TITLE}\nformat {FORMAT}\nnewest segment {newest}\n");
+        write_whole(&self.root, "store", text.as_bytes())
+    }
+
+    /// The number of the newest segment that there ever was; 0 if there never was any.
+    pub fn newest(&self) -> u32 {
+        self.newest
     }
 
     /// Where the segments are.
@@ -92,8 +105,8 @@ impl Directory {
         Ok((segments, indexes))
     }
 
-    /// Makes a segment that has its final name only once its head is durable.
-    pub fn create_segment(&self, number: u32, head: &[u8], allocated: u64) -> io::Result<File> {
+    /// Makes a segment that has its final name only once its head is durable, and says that it's the newest one.
+    pub fn create_segment(&mut self, number: u32, head: &[u8], allocated: u64) -> io::Result<File> {
         let path = self.segment(number);
         let unfinished = path.with_extension("new");
         let mut file = File::options().create(true).truncate(true).read(true).write(true).open(&unfinished)?;
@@ -102,6 +115,8 @@ impl Directory {
         file.sync_all()?;
         fs::rename(&unfinished, &path)?;
         sync_directory(&self.journal())?;
+        self.write_title(number)?;
+        self.newest = number;
         Ok(file)
     }
 
@@ -119,6 +134,13 @@ impl Directory {
             }
         }
         Ok(())
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        // Closing the file isn't enough: a process that is being started at this moment still holds it.
+        let _ = self.lock.unlock();
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::catalog::Catalog;
 use super::files::{Directory, sync_directory};
 use super::index::Index;
-use super::segment::{self, Batch, Kind, Placed, RecordHead, SegmentHead};
+use super::segment::{self, Batch, Kind, Mark, Placed, RecordHead, SegmentHead};
 use super::whole::{read_at, write_at};
 use crate::store::StoreError;
 
@@ -25,7 +25,7 @@ pub struct Journal {
 
 /// The segment that isn't complete yet.
 struct Active {
-    number: u32,
+    mark: Mark,
     len: u64,
     others: Vec<u32>,
     records: Vec<Placed>,
@@ -46,7 +46,8 @@ impl Journal {
             found.iter().any(|index| index.records.iter().any(is_it))
         };
         let expected = found.last().map(|newest| newest.others.as_slice()).unwrap_or_default();
-        for expected in expected.iter().chain(&indexes) {
+        let newest = Some(directory.newest()).filter(|newest| *newest > 0);
+        for expected in expected.iter().chain(&indexes).chain(&newest) {
             if !segments.contains(expected) && !freed(*expected) {
                 let why = "it's missing".to_owned();
                 return Err(StoreError::Unreadable { path: directory.segment(*expected), why });
@@ -110,10 +111,10 @@ impl Journal {
 
     fn write(&mut self, batch: &Batch) -> io::Result<Vec<Placed>> {
         let Some(active) = &mut self.active else { return Err(io::Error::other("no segment is open")) };
-        let Some((file, len)) = self.files.get_mut(&active.number) else {
+        let Some((file, len)) = self.files.get_mut(&active.mark.number) else {
             return Err(io::Error::other("no segment is open"));
         };
-        let (bytes, placed) = batch.encode(active.number, self.next_batch, active.len);
+        let (bytes, placed) = batch.encode(active.mark, self.next_batch, active.len);
         write_at(file, &bytes, active.len)?;
         file.sync_data()?;
         self.next_batch += 1;
@@ -130,13 +131,14 @@ impl Journal {
     fn begin_segment(&mut self) -> io::Result<()> {
         let number = self.next_segment;
         let others: Vec<u32> = self.files.keys().copied().collect();
-        let head = SegmentHead { number, allocated: self.segment_bytes, others: others.clone() }.encode();
+        let mark = Mark { number, salt: uuid::Uuid::new_v4().as_u64_pair().1 };
+        let head = SegmentHead { mark, allocated: self.segment_bytes, others: others.clone() }.encode();
         let allocated = self.segment_bytes.max(head.len() as u64);
         let file = self.directory.create_segment(number, &head, allocated)?;
         self.files.insert(number, (Arc::new(file), head.len() as u64));
         self.next_segment += 1;
         let len = head.len() as u64;
-        self.active = Some(Active { number, len, others, records: Vec::new(), entries: Vec::new() });
+        self.active = Some(Active { mark, len, others, records: Vec::new(), entries: Vec::new() });
         Ok(())
     }
 
@@ -150,15 +152,15 @@ impl Journal {
         self.write(&end)?;
         let Some(active) = self.active.take() else { return Ok(()) };
         let index = Index {
-            segment: active.number,
+            segment: active.mark.number,
             len: active.len,
             others: active.others,
             next: self.next_batch,
             records: active.records,
             entries: active.entries,
         };
-        self.directory.write_index(active.number, &index.encode())?;
-        if let Some((file, len)) = self.files.get(&active.number) {
+        self.directory.write_index(active.mark.number, &index.encode())?;
+        if let Some((file, len)) = self.files.get(&active.mark.number) {
             file.set_len(*len)?;
         }
         Ok(())
@@ -166,13 +168,13 @@ impl Journal {
 
     /// The segment that is written now.
     pub fn active(&self) -> Option<(u32, &Arc<File>)> {
-        let number = self.active.as_ref()?.number;
+        let number = self.active.as_ref()?.mark.number;
         self.files.get(&number).map(|(file, _)| (number, file))
     }
 
     /// The complete segments with their bytes.
     pub fn complete(&self) -> impl Iterator<Item = (u32, u64)> {
-        let active = self.active.as_ref().map(|active| active.number);
+        let active = self.active.as_ref().map(|active| active.mark.number);
         self.files.iter().filter(move |(number, _)| Some(**number) != active).map(|(number, (_, len))| (*number, *len))
     }
 
@@ -213,15 +215,20 @@ fn walk(directory: &Directory, number: u32, may_be_incomplete: bool) -> Result<I
     let path = directory.segment(number);
     let unreadable = |why: String| StoreError::Unreadable { path: path.clone(), why };
     let bytes = std::fs::read(&path)?;
-    let head = SegmentHead::decode(&bytes).filter(|(head, _)| head.number == number);
+    let head = SegmentHead::decode(&bytes).filter(|(head, _)| head.mark.number == number);
     let (head, start) = head.ok_or_else(|| unreadable("its head is damaged".into()))?;
-    let scan = segment::scan(&bytes, number, start);
+    let scan = segment::scan(&bytes, head.mark, start);
     let end = scan.last.1;
     if scan.is_damaged || (!scan.is_complete && !may_be_incomplete) {
         return Err(unreadable(format!("it's damaged at byte {end}, and its index can't be read")));
     }
     if !scan.is_complete && (bytes.len() as u64) < head.allocated {
         return Err(unreadable(format!("it was cut: {} bytes are left of {}", bytes.len(), head.allocated)));
+    }
+    let torn = bytes[end..].iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+    if !scan.is_complete && torn > 0 {
+        // It can't be told from a last batch that was damaged since, so it isn't passed over in silence.
+        tracing::warn!(file = %path.display(), bytes = torn, "the last write was torn, and is cut off; it wasn't acknowledged");
     }
     let entry = |placed: &&Placed| placed.head.kind == Kind::Entry;
     let bytes_of = |placed: &Placed| {
@@ -232,12 +239,18 @@ fn walk(directory: &Directory, number: u32, may_be_incomplete: bool) -> Result<I
     let next = scan.next.unwrap_or(1);
     let mut index =
         Index { segment: number, len: end as u64, others: head.others, next, records: scan.records, entries };
-    complete(directory, &mut index, scan.is_complete, &bytes[scan.last.0..end])?;
+    complete(directory, &mut index, head.mark, scan.is_complete, &bytes[scan.last.0..end])?;
     Ok(index)
 }
 
 /// Completes a segment that was being written when the process ended. What follows its last whole batch was never durable.
-fn complete(directory: &Directory, index: &mut Index, is_complete: bool, last_batch: &[u8]) -> Result<(), StoreError> {
+fn complete(
+    directory: &Directory,
+    index: &mut Index,
+    mark: Mark,
+    is_complete: bool,
+    last_batch: &[u8],
+) -> Result<(), StoreError> {
     let file = File::options().read(true).write(true).open(directory.segment(index.segment))?;
     if !is_complete {
         // Whether the last batch's sync succeeded isn't known, and a page that failed to be written may look clean: it's
@@ -245,7 +258,7 @@ fn complete(directory: &Directory, index: &mut Index, is_complete: bool, last_ba
         write_at(&file, last_batch, index.len - last_batch.len() as u64)?;
         let mut end = Batch::default();
         end.end();
-        let (bytes, placed) = end.encode(index.segment, index.next, index.len);
+        let (bytes, placed) = end.encode(mark, index.next, index.len);
         write_at(&file, &bytes, index.len)?;
         file.sync_all()?;
         index.len += bytes.len() as u64;

@@ -65,10 +65,11 @@ impl Default for DiskOptions {
 /// ```
 pub struct DiskStore {
     options: DiskOptions,
-    // The journal is locked first, if both are.
+    // Let go of before the journal, which holds the directory's lock.
+    snapshots: Snapshots,
+    // Locked before the catalogue, if both are.
     journal: Mutex<Journal>,
     catalog: Mutex<Catalog>,
-    snapshots: Snapshots,
     /// Segments that hold something damaged that is still needed: they're left as they are.
     pinned: Mutex<BTreeSet<u32>>,
 }
@@ -286,9 +287,17 @@ impl Store for DiskStore {
     }
 
     fn load(&self, name: &DocName) -> Result<Stored, StoreError> {
-        match self.plan(name)? {
-            Some(plan) => self.read(name, &plan),
-            None => Ok(Stored::default()),
+        let Some(mut plan) = self.plan(name)? else { return Ok(Stored::default()) };
+        loop {
+            let error = match self.read(name, &plan) {
+                Err(error) => error,
+                stored => return stored,
+            };
+            // A snapshot that was forgotten while it was read has newer ones in its place.
+            match self.plan(name)? {
+                Some(now) if now.snapshot != plan.snapshot => plan = now,
+                _ => return Err(error),
+            }
         }
     }
 
@@ -460,7 +469,7 @@ mod tests {
         let store = place.open();
         assert!(matches!(DiskStore::open(&place.0), Err(StoreError::Locked(_))));
         drop(store);
-        fs::write(place.0.join("store"), "y-mesh store\nformat 2\n").unwrap();
+        fs::write(place.0.join("store"), "y-mesh store\nformat 2\nanything").unwrap();
         assert!(matches!(DiskStore::open(&place.0), Err(StoreError::Format { found: 2, .. })));
         fs::write(place.0.join("store"), "something else").unwrap();
         assert!(matches!(DiskStore::open(&place.0), Err(StoreError::Unreadable { .. })));

@@ -12,7 +12,7 @@ pub const FORMAT: u32 = 1;
 /// Bytes in front of a record's payload.
 pub const RECORD_HEAD: usize = 25;
 /// Bytes in front of a batch's records.
-pub const BATCH_HEAD: usize = 28;
+pub const BATCH_HEAD: usize = 32;
 
 const SEGMENT_MAGIC: &[u8; 8] = b"ymeshseg";
 const BATCH_MAGIC: &[u8; 4] = b"ymb1";
@@ -142,18 +142,18 @@ impl Batch {
     }
 
     /// The bytes to write at `offset` of a segment, and where each record will lie.
-    pub fn encode(&self, segment: u32, number: u64, offset: u64) -> (Vec<u8>, Vec<Placed>) {
+    pub fn encode(&self, segment: Mark, number: u64, offset: u64) -> (Vec<u8>, Vec<Placed>) {
         let mut bytes = Vec::with_capacity(self.bytes());
         bytes.extend_from_slice(BATCH_MAGIC);
         bytes.put_u32_le(self.body.len() as u32);
         bytes.put_u64_le(number);
-        bytes.put_u32_le(segment);
+        bytes.put_u64_le(segment.salt);
         bytes.put_u32_le(self.records.len() as u32);
         bytes.put_u32_le(crc32c::crc32c(&bytes));
         bytes.extend_from_slice(&self.body);
         let placed = self.records.iter().map(|(head, start, len)| {
             let offset = (offset as usize + BATCH_HEAD + start) as u32;
-            Placed { head: *head, place: Place { segment, offset, len: *len as u32 } }
+            Placed { head: *head, place: Place { segment: segment.number, offset, len: *len as u32 } }
         });
         (bytes, placed.collect())
     }
@@ -182,10 +182,18 @@ impl<'a> Cursor<'a> {
     }
 }
 
+/// What tells a segment's batches from all else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark {
+    pub number: u32,
+    /// Drawn at random, so that nobody can write an update that looks like a batch.
+    pub salt: u64,
+}
+
 /// The front of a segment: which one it is, how long it was made, and which others there were then.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SegmentHead {
-    pub number: u32,
+    pub mark: Mark,
     /// The file had so many bytes when it was made. It's shorter only once it's complete, or if it was cut.
     pub allocated: u64,
     pub others: Vec<u32>,
@@ -195,7 +203,8 @@ impl SegmentHead {
     pub fn encode(&self) -> Vec<u8> {
         let mut bytes = SEGMENT_MAGIC.to_vec();
         bytes.put_u32_le(FORMAT);
-        bytes.put_u32_le(self.number);
+        bytes.put_u32_le(self.mark.number);
+        bytes.put_u64_le(self.mark.salt);
         bytes.put_u64_le(self.allocated);
         bytes.put_u32_le(self.others.len() as u32);
         self.others.iter().for_each(|other| bytes.put_u32_le(*other));
@@ -207,13 +216,14 @@ impl SegmentHead {
     pub fn decode(bytes: &[u8]) -> Option<(Self, usize)> {
         let mut cursor = Cursor(bytes);
         let is_ours = cursor.take(8)? == SEGMENT_MAGIC && cursor.u32()? == FORMAT;
-        let (number, allocated, count) = (cursor.u32()?, cursor.u64()?, cursor.u32()? as usize);
+        let mark = Mark { number: cursor.u32()?, salt: cursor.u64()? };
+        let (allocated, count) = (cursor.u64()?, cursor.u32()? as usize);
         if !is_ours || count > cursor.0.len() / 4 {
             return None;
         }
         let others = (0..count).map(|_| cursor.u32()).collect::<Option<Vec<_>>>()?;
         let len = bytes.len() - cursor.0.len();
-        (cursor.u32()? == crc32c::crc32c(&bytes[..len])).then_some((Self { number, allocated, others }, len + 4))
+        (cursor.u32()? == crc32c::crc32c(&bytes[..len])).then_some((Self { mark, allocated, others }, len + 4))
     }
 }
 
@@ -224,13 +234,13 @@ struct BatchHead {
     count: usize,
 }
 
-fn batch_head(bytes: &[u8], segment: u32) -> Option<BatchHead> {
+fn batch_head(bytes: &[u8], segment: Mark) -> Option<BatchHead> {
     let head = bytes.get(..BATCH_HEAD)?;
     let mut cursor = Cursor(head);
     let is_ours = cursor.take(4)? == BATCH_MAGIC;
-    let (body, number, its, count) = (cursor.u32()? as usize, cursor.u64()?, cursor.u32()?, cursor.u32()? as usize);
+    let (body, number, salt, count) = (cursor.u32()? as usize, cursor.u64()?, cursor.u64()?, cursor.u32()? as usize);
     let is_whole = cursor.u32()? == crc32c::crc32c(&head[..BATCH_HEAD - 4]);
-    (is_ours && is_whole && its == segment).then_some(BatchHead { body, number, count })
+    (is_ours && is_whole && salt == segment.salt).then_some(BatchHead { body, number, count })
 }
 
 /// A record with its payload, if the bytes are one, whole and unharmed.
@@ -297,7 +307,7 @@ pub struct Scan {
 }
 
 /// Walks over a segment's batches, as far as they're whole.
-pub fn scan(bytes: &[u8], segment: u32, start: usize) -> Scan {
+pub fn scan(bytes: &[u8], segment: Mark, start: usize) -> Scan {
     let mut scan =
         Scan { records: Vec::new(), last: (start, start), next: None, is_complete: false, is_damaged: false };
     while let Some((number, end)) = scan_batch(bytes, segment, scan.last.1, scan.next, &mut scan.records) {
@@ -314,7 +324,7 @@ pub fn scan(bytes: &[u8], segment: u32, start: usize) -> Scan {
 
 fn scan_batch(
     bytes: &[u8],
-    segment: u32,
+    segment: Mark,
     start: usize,
     expected: Option<u64>,
     records: &mut Vec<Placed>,
@@ -329,14 +339,17 @@ fn scan_batch(
             return None;
         };
         let (len, offset) = (RECORD_HEAD + payload.len(), end - body.len());
-        records.push(Placed { head: record_head, place: Place { segment, offset: offset as u32, len: len as u32 } });
+        records.push(Placed {
+            head: record_head,
+            place: Place { segment: segment.number, offset: offset as u32, len: len as u32 },
+        });
         body = &body[len..];
     }
     Some((head.number, end))
 }
 
 /// A batch is written only once the one before it is durable.
-fn holds_later_batch(bytes: &[u8], segment: u32, torn: Option<u64>) -> bool {
+fn holds_later_batch(bytes: &[u8], segment: Mark, torn: Option<u64>) -> bool {
     let is_later = |at: usize| {
         let Some(head) = batch_head(&bytes[at..], segment) else { return false };
         match torn {

@@ -9,6 +9,7 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -19,6 +20,9 @@ use crate::store::StoreError;
 const CHUNK: usize = 3_584;
 /// Bytes that sled may hold in memory.
 const CACHE_BYTES: u64 = 32 << 20;
+/// How often, and how long apart, sled's own lock is tried for.
+const LOCK_TRIES: usize = 50;
+const LOCK_PAUSE: Duration = Duration::from_millis(10);
 
 /// The snapshots of a store.
 pub struct Snapshots {
@@ -94,7 +98,18 @@ impl Drop for Snapshots {
     }
 }
 
+/// A process that is being started at this moment may hold the lock of a sled that was just closed.
 fn open(path: &Path) -> Result<sled::Db, String> {
+    for _ in 0..LOCK_TRIES {
+        match try_open(path) {
+            Err(why) if why.contains("lock") => std::thread::sleep(LOCK_PAUSE),
+            opened => return opened,
+        }
+    }
+    try_open(path)
+}
+
+fn try_open(path: &Path) -> Result<sled::Db, String> {
     let config = sled::Config::new().path(path).cache_capacity(CACHE_BYTES).flush_every_ms(None);
     // A damaged file makes sled panic as often as fail.
     match catch_unwind(AssertUnwindSafe(|| config.open())) {

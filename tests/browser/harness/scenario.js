@@ -10,12 +10,12 @@ const scenarioMaxMs = 60_000
 const failures = new URL('../failures/', import.meta.url).pathname
 
 /** Prepares a file, and returns how to add scenarios to it. */
-export function prepare({ tokens = [] } = {}) {
+export function prepare(options = {}) {
   const shared = {}
   let count = 0
 
   before(async () => {
-    shared.server = await startServer(tokens)
+    shared.server = await startServer(options)
     shared.browser = await launch()
   })
   after(async () => {

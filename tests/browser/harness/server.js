@@ -8,13 +8,27 @@ const binary = process.env.YMESH_BIN ?? new URL('../../../target/release/y-mesh'
 const startMaxMs = 20_000
 const stopMaxMs = 20_000
 
-/** Starts a server. `tokens` are lines of a token file; without any everyone may write. */
-export async function startServer(tokens = []) {
+/**
+ * Starts a server. `tokens` are lines of a token file; without any everyone may write. `data` is where it keeps documents,
+ * relative to a directory of its own.
+ */
+export async function startServer({ tokens = [], data = 'memory' } = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'y-mesh-browser-'))
-  const child = spawn(binary, ['--port', '0', ...tokenOptions(folder, tokens)], { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] })
-  const log = collect(child)
-  const url = await announced(child, log)
-  return { url, port: Number(new URL(url).port), stop: () => stop(child, folder) }
+  const options = ['--data', data, ...tokenOptions(folder, tokens)]
+  let running = await run(folder, 0, options)
+  const { url } = running
+  const port = Number(new URL(url).port)
+  /** Ends it as a crash would, and starts it on the same port. */
+  const crash = async () => {
+    await ended(running.child, 'SIGKILL')
+    running = await run(folder, port, options)
+  }
+  return { url, port, crash, stop: () => stop(running.child, folder) }
+}
+
+async function run(folder, port, options) {
+  const child = spawn(binary, ['--port', String(port), ...options], { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] })
+  return { child, url: await announced(child, collect(child)) }
 }
 
 function tokenOptions(folder, tokens) {
@@ -50,13 +64,13 @@ function announced(child, log) {
 
 async function stop(child, folder) {
   try {
-    if (child.exitCode === null && child.signalCode === null) await ended(child)
+    if (child.exitCode === null && child.signalCode === null) await ended(child, 'SIGTERM')
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
 }
 
-function ended(child) {
+function ended(child, signal) {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => {
       child.kill('SIGKILL')
@@ -66,6 +80,6 @@ function ended(child) {
       clearTimeout(timer)
       resolve()
     })
-    child.kill('SIGTERM')
+    child.kill(signal)
   })
 }

@@ -8,6 +8,8 @@ import { until } from './wait.mjs'
 
 const HERE = path.dirname(fileURLToPath(import.meta.url))
 export const BINARY = path.resolve(process.env.YMESH_BIN ?? path.join(HERE, '../../../target/release/y-mesh'))
+/** Where servers keep documents unless a test says otherwise. */
+const DATA = process.env.YMESH_TEST_DATA ?? 'memory'
 const START_MS = 20_000
 const STOP_MS = 15_000
 
@@ -15,15 +17,20 @@ const STOP_MS = 15_000
 const running = new Set()
 process.on('exit', () => running.forEach(server => server.discard()))
 
-/** One y-mesh process on a port of its own, in a directory of its own. */
+/**
+ * One y-mesh process on a port of its own, in a directory of its own. `data` is where it keeps documents, relative to that
+ * directory; `null` leaves that to the server.
+ */
 export class Server {
   #args
+  #data
   #directory = mkdtempSync(path.join(tmpdir(), 'y-mesh-interop-'))
   #process = null
   #output = ''
 
-  constructor({ args = [], port = 0 } = {}) {
+  constructor({ args = [], port = 0, data = DATA } = {}) {
     this.#args = args
+    this.#data = data
     this.port = port
     running.add(this)
   }
@@ -33,11 +40,15 @@ export class Server {
   /** What a y-websocket provider is given as its server. */
   get url() { return `ws://${this.host}/ws` }
   get output() { return this.#output }
+  get directory() { return this.#directory }
 
   /** Starts it on the port that it had before, if it had one. */
   async start() {
-    const args = ['--port', String(this.port), ...this.#args]
-    const child = spawn(BINARY, args, { cwd: this.#directory, stdio: ['ignore', 'pipe', 'pipe'] })
+    const data = this.#data === null ? [] : ['--data', this.#data]
+    const args = ['--port', String(this.port), ...data, ...this.#args]
+    // What a developer has set for a server of their own isn't meant for this one.
+    const { YMESH_DATA, ...env } = process.env
+    const child = spawn(BINARY, args, { cwd: this.#directory, env, stdio: ['ignore', 'pipe', 'pipe'] })
     this.#process = child
     let stdout = ''
     child.stdout.on('data', data => { stdout += data; this.#output += data })

@@ -1,0 +1,151 @@
+//! How fast the disk store acknowledges, how much disk it takes, and how fast it starts: `cargo bench --bench store`.
+//!
+//! The directory is made where `YMESH_BENCH_DIR` says (by default, cargo's target folder), so that the disk can be chosen.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use y_mesh::document::{Record, WallTime};
+use y_mesh::store::writer::Writer;
+use y_mesh::store::{Append, DiskStore, Store};
+use y_mesh::{DocName, Identity, Seq};
+
+/// How long each number of writers is measured.
+const MEASURED: Duration = Duration::from_secs(5);
+/// Bytes of an update: a keystroke or two.
+const UPDATE_BYTES: usize = 30;
+
+fn main() {
+    let root =
+        std::env::var_os("YMESH_BENCH_DIR").map_or_else(|| PathBuf::from(env!("CARGO_TARGET_TMPDIR")), PathBuf::from);
+    let root = root.join(format!("bench-store-{}", std::process::id()));
+    println!("durable acknowledgements, {UPDATE_BYTES} B each, {} s", MEASURED.as_secs());
+    for writers in [1, 64, 1_024] {
+        acknowledgements(&root.join(writers.to_string()), writers);
+    }
+    space(&root.join("space"));
+    documents(&root.join("documents"));
+    std::fs::remove_dir_all(&root).expect("the directory can be removed");
+}
+
+fn record() -> Record {
+    Record { update: vec![7; UPDATE_BYTES].into(), author: Identity::anonymous(), at: WallTime(1) }
+}
+
+fn name(number: usize) -> DocName {
+    format!("document {number}").parse().expect("a name")
+}
+
+/// Each writer has a document of its own, and goes on once its record is durable.
+fn acknowledgements(path: &Path, writers: usize) {
+    let store = Arc::new(DiskStore::open(path).expect("it opens"));
+    let writer = Writer::start(store, 64 << 20).expect("a thread");
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().expect("threads");
+    let until = Instant::now() + MEASURED;
+    let mut waits = runtime.block_on(async {
+        let one = |number: usize| {
+            let (writer, mut progress) = writer.document(name(number), Seq(0));
+            tokio::spawn(async move {
+                let (mut seq, mut waits) = (Seq(0), Vec::new());
+                while Instant::now() < until {
+                    seq = seq.next();
+                    let started = Instant::now();
+                    writer.append(seq, record()).await;
+                    progress.wait_for(|progress| progress.through >= seq).await.expect("the writer lives");
+                    waits.push(started.elapsed());
+                }
+                waits
+            })
+        };
+        let tasks: Vec<_> = (0..writers).map(one).collect();
+        let mut all = Vec::new();
+        for task in tasks {
+            all.extend(task.await.expect("it doesn't panic"));
+        }
+        all
+    });
+    waits.sort_unstable();
+    let at = |part: f64| waits[((waits.len() - 1) as f64 * part) as usize].as_secs_f64() * 1e3;
+    let rate = waits.len() as f64 / MEASURED.as_secs_f64();
+    println!(
+        "  {writers:>5} writers  {rate:>9.0} /s   p50 {:.2} ms   p99 {:.2} ms   max {:.2} ms",
+        at(0.5),
+        at(0.99),
+        at(1.0)
+    );
+}
+
+/// A million updates over a thousand documents, each with a snapshot of 10 to 60 KB every 200.
+fn space(path: &Path) {
+    let store = DiskStore::open(path).expect("it opens");
+    let started = Instant::now();
+    let mut live = 0;
+    for round in 1..=1_000u64 {
+        let append = |number| Append { name: name(number), seq: Seq(round), record: record() };
+        store.append(&(0..1_000).map(append).collect::<Vec<_>>()).expect("it's written");
+        for number in (0..1_000).filter(|number| (round + *number as u64).is_multiple_of(200)) {
+            let snapshot = snapshot(number, round);
+            live += if round > 800 { snapshot.len() } else { 0 };
+            store.compact(&name(number), Seq(round), &snapshot.into()).expect("it's compacted");
+        }
+    }
+    let disk = bytes_below(path);
+    let ratio = disk as f64 / live as f64;
+    println!("1,000,000 updates over 1,000 documents, {:.1} s", started.elapsed().as_secs_f64());
+    println!("  live snapshots {} MB, on disk {} MB: {ratio:.1} times", live >> 20, disk >> 20);
+    drop(store);
+    started_again(path);
+}
+
+/// Bytes that don't repeat, 10 to 60 KB of them.
+fn snapshot(number: usize, round: u64) -> Vec<u8> {
+    let mut state = number as u64 * 0x9e37_79b9_7f4a_7c15 + round + 1;
+    let next = |_| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (state >> 56) as u8
+    };
+    (0..10_000 + number * 50).map(next).collect()
+}
+
+fn documents(path: &Path) {
+    let store = DiskStore::open(path).expect("it opens");
+    for thousand in 0..100usize {
+        let append = |number| Append { name: name(thousand * 1_000 + number), seq: Seq(1), record: record() };
+        store.append(&(0..1_000).map(append).collect::<Vec<_>>()).expect("it's written");
+    }
+    println!("100,000 documents");
+    drop(store);
+    started_again(path);
+}
+
+fn started_again(path: &Path) {
+    let started = Instant::now();
+    let store = DiskStore::open(path).expect("it opens");
+    println!("  opened again in {} ms", started.elapsed().as_millis());
+    let started = Instant::now();
+    store.load(&name(500)).expect("it loads");
+    println!("  one document read in {:.2} ms", started.elapsed().as_secs_f64() * 1e3);
+}
+
+/// Bytes that the files below take, as the system counts blocks.
+fn bytes_below(path: &Path) -> u64 {
+    let entries = std::fs::read_dir(path).expect("it's there").map(|entry| entry.expect("it can be read"));
+    entries
+        .map(|entry| match entry.path() {
+            path if path.is_dir() => bytes_below(&path),
+            path => on_disk(&path),
+        })
+        .sum()
+}
+
+#[cfg(unix)]
+fn on_disk(path: &Path) -> u64 {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata(path).map_or(0, |metadata| metadata.blocks() * 512)
+}
+
+#[cfg(not(unix))]
+fn on_disk(path: &Path) -> u64 {
+    std::fs::metadata(path).map_or(0, |metadata| metadata.len())
+}

@@ -1,0 +1,132 @@
+//! Stores: what every one owes, and what the one on disk keeps when files are damaged and processes killed.
+
+mod contract;
+mod damage;
+mod freed;
+#[cfg(feature = "server")]
+mod kill;
+mod lock;
+mod parallel;
+mod torn;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use bytes::Bytes;
+use y_mesh::document::{Record, Stored, WallTime};
+use y_mesh::store::{Append, DiskOptions, DiskStore, StoreError};
+use y_mesh::{DocName, Seq};
+
+/// How often something random is done.
+fn rounds(variable: &str, default: usize) -> usize {
+    let number = |rounds: String| rounds.parse().unwrap_or_else(|_| panic!("{variable} is a number"));
+    std::env::var(variable).map_or(default, number)
+}
+
+/// A directory that no other test has. It's gone when the test is done, and stays to be looked at when it failed.
+struct Place(PathBuf);
+
+impl Place {
+    fn new(name: &str) -> Self {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("store-{}-{count}-{name}", std::process::id()));
+        // A process before may have had the same number.
+        let _ = fs::remove_dir_all(&path);
+        Self(path)
+    }
+
+    fn open(&self, segment_bytes: u64) -> Result<DiskStore, StoreError> {
+        let mut options = DiskOptions::default();
+        options.segment_bytes = segment_bytes;
+        // Little, so that space is won back often.
+        options.journal_bytes = 4 * segment_bytes;
+        DiskStore::open_with(&self.0, options)
+    }
+
+    /// A copy of all that is there now, also while the store is open.
+    fn copy(&self, name: &str) -> Self {
+        let copy = Self::new(name);
+        copy_folder(&self.0, &copy.0);
+        copy
+    }
+
+    /// The journal's files with this ending, in order; all of them, if it's empty.
+    fn journal(&self, ending: &str) -> Vec<PathBuf> {
+        let entries = fs::read_dir(self.0.join("journal")).unwrap().map(|entry| entry.unwrap().path());
+        let mut paths: Vec<_> = entries.filter(|path| path.to_string_lossy().ends_with(ending)).collect();
+        paths.sort();
+        paths
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let target = to.join(path.file_name().unwrap());
+        match path.is_dir() {
+            true => copy_folder(&path, &target),
+            false => drop(fs::copy(&path, &target).unwrap()),
+        }
+    }
+}
+
+fn name(name: &str) -> DocName {
+    name.parse().unwrap()
+}
+
+/// Bytes that tell themselves from others of the same length.
+fn filled(seed: u64, length: usize) -> Bytes {
+    (0..length as u64).map(|at| (at * 7 + at / 251 + seed % 256 * 31 + 1) as u8).collect()
+}
+
+fn append(name: &DocName, seq: u64, length: usize) -> Append {
+    let author = ["", "ada", "Grace Hopper <grace@example.org>", "äöü 🦀"][seq as usize % 4];
+    let record = Record {
+        update: filled(seq, length),
+        author: author.into(),
+        at: WallTime(1_700_000_000_000 + seq % 1_000 * 1_001),
+    };
+    Append { name: name.clone(), seq: Seq(seq), record }
+}
+
+/// What a store must hold, kept in the simplest way.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Model(BTreeMap<DocName, Stored>);
+
+impl Model {
+    fn create(&mut self, name: &DocName) {
+        self.0.entry(name.clone()).or_default();
+    }
+
+    fn append(&mut self, records: &[Append]) {
+        for Append { name, seq, record } in records {
+            self.0.entry(name.clone()).or_default().tail.push((*seq, record.clone()));
+        }
+    }
+
+    fn compact(&mut self, name: &DocName, through: Seq, snapshot: &Bytes) {
+        let stored = self.0.entry(name.clone()).or_default();
+        stored.snapshot = Some((through, snapshot.clone()));
+        stored.tail.retain(|(seq, _)| *seq > through);
+    }
+
+    fn names(&self) -> Vec<DocName> {
+        self.0.keys().cloned().collect()
+    }
+
+    fn last(&self, name: &DocName) -> u64 {
+        self.0.get(name).map_or(0, |stored| stored.last_seq().0)
+    }
+}
