@@ -173,10 +173,19 @@ impl Catalog {
     }
 
     /// The entry that a document has once a new snapshot is its current one, its version, and the snapshot that nothing
-    /// points to then.
-    pub fn advanced(&self, id: u64, pointer: Pointer) -> Option<(Entry, u64, Option<Pointer>)> {
+    /// points to then. The current one becomes the previous one, if it `is_whole`.
+    pub fn advanced(&self, id: u64, pointer: Pointer, is_whole: bool) -> Option<(Entry, u64, Option<Pointer>)> {
         let doc = self.docs.get(&id)?;
-        let entry = Entry { name: doc.entry.name.clone(), current: Some(pointer), previous: doc.entry.current };
-        Some((entry, doc.version + 1, doc.entry.previous))
+        let (current, previous) = (doc.entry.current, doc.entry.previous);
+        let (previous, unneeded) = if is_whole { (current, previous) } else { (previous, current) };
+        let entry = Entry { name: doc.entry.name.clone(), current: Some(pointer), previous };
+        Some((entry, doc.version + 1, unneeded))
+    }
+
+    /// Whether an entry points to this part of a snapshot, parts having so many bytes.
+    pub fn points_to(&self, id: u64, generation: u32, part: u32, part_bytes: u64) -> bool {
+        let Some(doc) = self.docs.get(&id) else { return false };
+        let holds = |it: &Pointer| it.generation == generation && u64::from(part) < it.len.div_ceil(part_bytes);
+        [doc.entry.current, doc.entry.previous].iter().flatten().any(holds)
     }
 }

@@ -22,7 +22,7 @@ pub struct Directory {
 impl Directory {
     /// Makes the directory if it isn't there, locks it, and checks its format.
     pub fn open(root: &Path) -> Result<Self, StoreError> {
-        fs::create_dir_all(root)?;
+        create_directories(root)?;
         let lock = File::options().create(true).truncate(false).write(true).open(root.join("lock"))?;
         match lock.try_lock() {
             Ok(()) => {}
@@ -127,7 +127,8 @@ impl Directory {
 
     /// Removes a segment. It was said durably before that it's freed.
     pub fn remove_segment(&self, number: u32) -> io::Result<()> {
-        for path in [self.index(number), self.segment(number)] {
+        // An index that is left alone says what was freed; a segment that is left alone would be read.
+        for path in [self.segment(number), self.index(number)] {
             match fs::remove_file(path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => {}
@@ -142,6 +143,22 @@ impl Drop for Directory {
         // Closing the file isn't enough: a process that is being started at this moment still holds it.
         let _ = self.lock.unlock();
     }
+}
+
+/// Makes a directory and those it lies in, durably.
+fn create_directories(path: &Path) -> io::Result<()> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    if path.exists() {
+        return Ok(());
+    }
+    if let Some(parent) = parent {
+        create_directories(parent)?;
+    }
+    match fs::create_dir(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        _ => {}
+    }
+    sync_directory(parent.unwrap_or(Path::new(".")))
 }
 
 /// Writes a file that is there whole or not at all.

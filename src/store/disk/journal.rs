@@ -1,6 +1,6 @@
 //! The journal: segments of batches. One batch is written and synced at a time, and nothing follows it before it's durable.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::catalog::Catalog;
 use super::files::{Directory, sync_directory};
 use super::index::Index;
-use super::segment::{self, Batch, Kind, Mark, Placed, RecordHead, SegmentHead};
+use super::segment::{self, Batch, Entry, Kind, Mark, Placed, RecordHead, SegmentHead};
 use super::whole::{read_at, write_at};
 use crate::store::StoreError;
 
@@ -41,10 +41,10 @@ impl Journal {
             let is_newest = segments.last() == Some(number) && !indexes.contains(number);
             found.push(read_segment(&directory, *number, is_newest)?);
         }
-        let freed = |number: u32| {
-            let is_it = |record: &Placed| record.head.kind == Kind::Freed && record.head.seq == u64::from(number);
-            found.iter().any(|index| index.records.iter().any(is_it))
-        };
+        let records = found.iter().flat_map(|index| &index.records);
+        let freed = records.filter(|record| record.head.kind == Kind::Freed).map(|record| record.head.seq);
+        let freed: BTreeSet<u64> = freed.collect();
+        let freed = |number: u32| freed.contains(&u64::from(number));
         let expected = found.last().map(|newest| newest.others.as_slice()).unwrap_or_default();
         let newest = Some(directory.newest()).filter(|newest| *newest > 0);
         for expected in expected.iter().chain(&indexes).chain(&newest) {
@@ -80,10 +80,13 @@ impl Journal {
         let mut entries = index.entries.iter();
         for placed in &index.records {
             let entry = match placed.head.kind {
-                Kind::Entry => entries.next().and_then(|bytes| segment::record(bytes)),
+                Kind::Entry => Some(entry(entries.next(), placed).ok_or_else(|| StoreError::Unreadable {
+                    path: self.directory.index(index.segment),
+                    why: "an entry of the catalogue isn't one".into(),
+                })?),
                 _ => None,
             };
-            catalog.note(*placed, entry.and_then(|(_, payload)| segment::decode_entry(payload)));
+            catalog.note(*placed, entry);
         }
         self.files.insert(index.segment, (file, index.len));
         Ok(())
@@ -114,6 +117,9 @@ impl Journal {
         let Some((file, len)) = self.files.get_mut(&active.mark.number) else {
             return Err(io::Error::other("no segment is open"));
         };
+        if active.len + batch.bytes() as u64 > u64::from(u32::MAX) {
+            return Err(io::Error::other("a batch is too large"));
+        }
         let (bytes, placed) = batch.encode(active.mark, self.next_batch, active.len);
         write_at(file, &bytes, active.len)?;
         file.sync_data()?;
@@ -197,6 +203,12 @@ impl Journal {
     }
 }
 
+/// The entry that a record is.
+fn entry(bytes: Option<&Vec<u8>>, placed: &Placed) -> Option<Entry> {
+    let (head, payload) = segment::record(bytes?)?;
+    if head == placed.head { segment::decode_entry(payload) } else { None }
+}
+
 /// What a segment holds: from its index, or by walking over it. The newest one may be incomplete; it's completed.
 fn read_segment(directory: &Directory, number: u32, may_be_incomplete: bool) -> Result<Index, StoreError> {
     let index_bytes = match std::fs::read(directory.index(number)) {
@@ -260,11 +272,11 @@ fn complete(
         end.end();
         let (bytes, placed) = end.encode(mark, index.next, index.len);
         write_at(&file, &bytes, index.len)?;
-        file.sync_all()?;
         index.len += bytes.len() as u64;
         index.next += 1;
         index.records.extend(placed);
     }
+    file.sync_all()?;
     directory.write_index(index.segment, &index.encode())?;
     file.set_len(index.len)?;
     Ok(())

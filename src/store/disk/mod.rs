@@ -31,6 +31,10 @@ use snapshots::Snapshots;
 
 /// Bytes that are copied forward in one batch.
 const COPY_BYTES: usize = 1 << 20;
+/// Segments beside those that their bytes ask for: each start begins one, and each is an open file.
+const SEGMENTS_SPARE: u64 = 32;
+/// Places in a segment are counted in 32 bits, and the last batch may be large.
+const SEGMENT_BYTES_MAX: u64 = 1 << 30;
 
 /// Sizes of a [`DiskStore`]. The defaults suit most.
 #[derive(Clone, Copy, Debug)]
@@ -97,6 +101,7 @@ impl DiskStore {
     /// # Errors
     /// As [`open`](Self::open).
     pub fn open_with(path: &Path, options: DiskOptions) -> Result<Self, StoreError> {
+        let options = DiskOptions { segment_bytes: options.segment_bytes.clamp(1, SEGMENT_BYTES_MAX), ..options };
         let directory = Directory::open(path)?;
         let snapshots = directory.snapshots();
         let mut catalog = Catalog::default();
@@ -105,11 +110,13 @@ impl DiskStore {
             let why = "it holds updates of documents that aren't in it".to_owned();
             return Err(StoreError::Unreadable { path: path.join("journal"), why });
         }
+        let snapshots = Snapshots::open(&snapshots)?;
+        snapshots.sweep(|doc, generation, part, bytes| catalog.points_to(doc, generation, part, bytes))?;
         Ok(Self {
             options,
             journal: Mutex::new(journal),
             catalog: Mutex::new(catalog),
-            snapshots: Snapshots::open(&snapshots)?,
+            snapshots,
             pinned: Mutex::default(),
         })
     }
@@ -225,12 +232,18 @@ impl DiskStore {
         if !unneeded.is_empty() {
             self.free(journal, &unneeded)?;
         }
-        let (bytes, live) = complete.iter().fold((0, 0), |sum, (_, bytes, live)| (sum.0 + bytes, sum.1 + live));
-        if bytes <= self.options.journal_bytes + 2 * live {
+        let needed: Vec<_> = complete.into_iter().filter(|(.., live)| *live > 0).collect();
+        let (bytes, live) = needed.iter().fold((0, 0), |sum, (_, bytes, live)| (sum.0 + bytes, sum.1 + live));
+        let is_crowded = needed.len() as u64 > SEGMENTS_SPARE + 2 * bytes / self.options.segment_bytes;
+        if !is_crowded && bytes <= self.options.journal_bytes + 2 * live {
             return Ok(());
         }
-        let needed = complete.iter().filter(|(number, _, live)| *live > 0 && !pinned.contains(number));
-        match needed.min_by_key(|(_, bytes, live)| live * 1_000 / (*bytes).max(1)) {
+        let movable = needed.iter().filter(|(number, ..)| !pinned.contains(number));
+        let least = match is_crowded {
+            true => movable.min_by_key(|(_, _, live)| *live),
+            false => movable.min_by_key(|(_, bytes, live)| live * 1_000 / (*bytes).max(1)),
+        };
+        match least {
             Some((number, ..)) => self.copy_forward(journal, *number),
             None => Ok(()),
         }
@@ -262,7 +275,11 @@ impl DiskStore {
             };
             if placed.head.kind == Kind::Entry {
                 let entry = segment::record(&bytes).and_then(|(_, payload)| segment::decode_entry(payload));
-                entries.extend(entry.map(|entry| (placed.head.doc, entry)));
+                let Some(entry) = entry else {
+                    self.pinned.lock().unwrap_or_else(PoisonError::into_inner).insert(segment);
+                    continue;
+                };
+                entries.push((placed.head.doc, entry));
             }
             batch.copy(placed.head, &bytes);
             if batch.bytes() >= COPY_BYTES {
@@ -307,25 +324,32 @@ impl Store for DiskStore {
         if batch.is_empty() {
             return Ok(());
         }
-        let before = journal.complete().count();
+        let before = journal.active().map(|(number, _)| number);
         self.write(&mut journal, &batch, &entries)?;
-        match journal.complete().count() == before {
-            true => Ok(()),
-            false => self.clean(&mut journal),
-        }
+        let after = journal.active().map(|(number, _)| number);
+        if after == before { Ok(()) } else { self.clean(&mut journal) }
     }
 
     fn compact(&self, name: &DocName, through: Seq, snapshot: &Bytes) -> Result<(), StoreError> {
         self.create(name)?;
-        let (doc, generation) = match self.catalog().find(name) {
-            Some((id, doc)) => (id, doc.entry.current.map_or(1, |pointer| pointer.generation + 1)),
+        let (doc, current) = match self.catalog().find(name) {
+            Some((id, doc)) => (id, doc.entry.current),
             None => return Ok(()),
         };
+        if current.is_some_and(|current| through < current.through) {
+            // What is there holds it already.
+            return Ok(());
+        }
+        let generation = current.map_or(1, |pointer| pointer.generation + 1);
         let hash = *blake3::hash(snapshot).as_bytes();
         let pointer = Pointer { generation, through, len: snapshot.len() as u64, hash };
         self.snapshots.put(doc, &pointer, snapshot)?;
+        let is_whole = match current {
+            Some(current) => self.snapshots.get(doc, &current)?.is_some(),
+            None => true,
+        };
         let mut journal = self.journal();
-        let Some((entry, version, unneeded)) = self.catalog().advanced(doc, pointer) else { return Ok(()) };
+        let Some((entry, version, unneeded)) = self.catalog().advanced(doc, pointer, is_whole) else { return Ok(()) };
         let mut batch = Batch::default();
         batch.entry(doc, version, &entry);
         self.write(&mut journal, &batch, &[(doc, entry)])?;
@@ -461,6 +485,43 @@ mod tests {
         assert_eq!(stored.tail.iter().map(|(seq, _)| seq.0).collect::<Vec<_>>(), [7, 8, 9]);
         store.snapshots.remove(1, &entry.previous.unwrap()).unwrap();
         assert!(matches!(store.load(&doc), Err(StoreError::Damaged { .. })));
+    }
+
+    #[test]
+    fn a_lost_snapshot_takes_the_place_of_no_other() {
+        let place = Place::new("damaged");
+        let doc = name("doc");
+        let store = place.open();
+        for seq in 1..=3 {
+            store.append(&[update(&doc, seq, 10)]).unwrap();
+            store.compact(&doc, Seq(seq), &vec![seq as u8; 9_000].into()).unwrap();
+            if seq == 2 {
+                let lost = store.catalog().find(&doc).unwrap().1.entry.current.unwrap();
+                store.snapshots.remove(1, &lost).unwrap();
+            }
+        }
+        let entry = store.catalog().find(&doc).unwrap().1.entry.clone();
+        assert_eq!(entry.previous.unwrap().through, Seq(1));
+        store.snapshots.remove(1, &entry.current.unwrap()).unwrap();
+        assert_eq!(store.load(&doc).unwrap().tail.len(), 2);
+    }
+
+    #[test]
+    fn many_starts_leave_few_segments_and_no_unneeded_parts_of_snapshots() {
+        let place = Place::new("starts");
+        for start in 1..=120 {
+            let store = place.open();
+            let doc = name(&format!("doc {start}"));
+            store.append(&[update(&doc, 1, 10)]).unwrap();
+            let part =
+                Pointer { generation: 7, through: Seq(1), len: 9_000, hash: *blake3::hash(&[7; 9_000]).as_bytes() };
+            store.snapshots.put(1_000 + start, &part, &[7; 9_000]).unwrap();
+        }
+        let store = place.open();
+        assert!(place.segments() < 60, "{} segments are left", place.segments());
+        assert_eq!(store.list(None, 1_000).unwrap().len(), 120);
+        assert!((1..=120).all(|start| store.load(&name(&format!("doc {start}"))).unwrap().last_seq() == Seq(1)));
+        assert_eq!(store.snapshots.parts(), 0);
     }
 
     #[test]

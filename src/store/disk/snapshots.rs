@@ -13,11 +13,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::files::sync_directory;
 use super::segment::Pointer;
 use crate::store::StoreError;
 
 /// Bytes in a value.
 const CHUNK: usize = 3_584;
+const KEY_BYTES: usize = 16;
 /// Bytes that sled may hold in memory.
 const CACHE_BYTES: u64 = 32 << 20;
 /// How often, and how long apart, sled's own lock is tried for.
@@ -46,14 +48,18 @@ impl Snapshots {
             }
         };
         let tree = db.open_tree("snapshots").map_err(|error| unreadable(error.to_string()))?;
+        tree.flush().map_err(|error| unreadable(error.to_string()))?;
+        sync_directory(path)?;
         Ok(Self { tree, file: path.join("db"), has_failed: AtomicBool::new(false) })
     }
 
     /// Keeps a snapshot; it's durable and was read back when this returns.
     pub fn put(&self, doc: u64, pointer: &Pointer, snapshot: &[u8]) -> io::Result<()> {
-        let kept = self.try_put(doc, pointer, snapshot);
-        self.has_failed.fetch_or(kept.is_err(), Ordering::Relaxed);
-        kept
+        // A panic in here leaves it as it is: failed.
+        let had_failed = self.has_failed.swap(true, Ordering::Relaxed);
+        self.try_put(doc, pointer, snapshot)?;
+        self.has_failed.fetch_and(had_failed, Ordering::Relaxed);
+        Ok(())
     }
 
     fn try_put(&self, doc: u64, pointer: &Pointer, snapshot: &[u8]) -> io::Result<()> {
@@ -70,14 +76,55 @@ impl Snapshots {
 
     /// A snapshot, if it's there and is what was kept.
     pub fn get(&self, doc: u64, pointer: &Pointer) -> io::Result<Option<Bytes>> {
-        let mut snapshot = Vec::with_capacity(usize::try_from(pointer.len).unwrap_or_default());
+        let mut snapshot = Vec::new();
         for number in 0..pointer.len.div_ceil(CHUNK as u64) {
-            match self.tree.get(key(doc, pointer.generation, number as u32)).map_err(failed)? {
-                Some(chunk) => snapshot.extend_from_slice(&chunk),
-                None => return Ok(None),
+            let key = key(doc, pointer.generation, number as u32);
+            // Where its file is damaged, sled says so, finds nothing, or panics.
+            match catch_unwind(AssertUnwindSafe(|| self.tree.get(key))) {
+                Ok(Ok(Some(chunk))) => snapshot.extend_from_slice(&chunk),
+                Ok(Ok(None)) | Ok(Err(sled::Error::Corruption { .. })) => return Ok(None),
+                Ok(Err(error)) => return Err(failed(error)),
+                Err(_) => {
+                    self.has_failed.store(true, Ordering::Relaxed);
+                    return Ok(None);
+                }
             }
         }
         Ok((*blake3::hash(&snapshot).as_bytes() == pointer.hash).then(|| snapshot.into()))
+    }
+
+    #[cfg(test)]
+    pub fn parts(&self) -> usize {
+        self.tree.len()
+    }
+
+    /// Removes what nothing points to: a process that ended amid a compaction leaves it.
+    pub fn sweep(&self, points_to: impl Fn(u64, u32, u32, u64) -> bool) -> io::Result<()> {
+        let sweep = || {
+            for key in self.tree.iter().keys() {
+                let key = key?;
+                let (Some((doc, rest)), true) = (key.split_first_chunk::<8>(), key.len() == KEY_BYTES) else {
+                    continue;
+                };
+                let (Some(generation), Some(part)) = (rest.first_chunk::<4>(), rest.last_chunk::<4>()) else {
+                    continue;
+                };
+                let (doc, generation) = (u64::from_be_bytes(*doc), u32::from_be_bytes(*generation));
+                if !points_to(doc, generation, u32::from_be_bytes(*part), CHUNK as u64) {
+                    self.tree.remove(&key)?;
+                }
+            }
+            Ok(())
+        };
+        match catch_unwind(AssertUnwindSafe(sweep)) {
+            Ok(Ok(()) | Err(sled::Error::Corruption { .. })) => Ok(()),
+            Ok(Err(error)) => Err(failed(error)),
+            // Damaged: what of it is still needed shows when it's read.
+            Err(_) => {
+                self.has_failed.store(true, Ordering::Relaxed);
+                Ok(())
+            }
+        }
     }
 
     /// Forgets a snapshot. It may come back after a power cut; nothing points to it then.
@@ -128,8 +175,8 @@ fn remove(path: &Path, is_unwanted: impl Fn(&str) -> bool) -> io::Result<()> {
     Ok(())
 }
 
-fn key(doc: u64, generation: u32, chunk: u32) -> [u8; 16] {
-    let mut key = [0; 16];
+fn key(doc: u64, generation: u32, chunk: u32) -> [u8; KEY_BYTES] {
+    let mut key = [0; KEY_BYTES];
     key[..8].copy_from_slice(&doc.to_be_bytes());
     key[8..12].copy_from_slice(&generation.to_be_bytes());
     key[12..].copy_from_slice(&chunk.to_be_bytes());
