@@ -147,9 +147,9 @@ impl Catalog {
         self.segments.get(&segment).map(|segment| segment.file.clone())
     }
 
-    /// Records of documents that have no entry: their positions by document. None, in a whole journal.
-    pub fn orphans(&self) -> impl Iterator<Item = u64> {
-        self.early.keys().copied()
+    /// Whether there are updates of documents that have no entry. None, in a whole journal.
+    pub fn has_orphans(&self) -> bool {
+        !self.early.is_empty()
     }
 
     /// Whether the record at this place is still needed.

@@ -148,11 +148,17 @@ impl Journal {
         Ok(())
     }
 
-    /// Makes the active segment complete: says so in it, and writes its index.
+    /// Makes the active segment complete: says so in it, and writes its index. After an error nothing is written any more.
     pub fn seal(&mut self) -> io::Result<()> {
         if self.active.is_none() || self.has_failed {
             return Ok(());
         }
+        let sealed = self.try_seal();
+        self.has_failed = sealed.is_err();
+        sealed
+    }
+
+    fn try_seal(&mut self) -> io::Result<()> {
         let mut end = Batch::default();
         end.end();
         self.write(&end)?;
@@ -240,7 +246,7 @@ fn walk(directory: &Directory, number: u32, may_be_incomplete: bool) -> Result<I
     let torn = bytes[end..].iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
     if !scan.is_complete && torn > 0 {
         // It can't be told from a last batch that was damaged since, so it isn't passed over in silence.
-        tracing::warn!(file = %path.display(), bytes = torn, "the last write was torn, and is cut off; it wasn't acknowledged");
+        tracing::warn!(file = %path.display(), bytes = torn, "the last write can't be read, and is cut off: it was torn, or damaged since");
     }
     let entry = |placed: &&Placed| placed.head.kind == Kind::Entry;
     let bytes_of = |placed: &Placed| {

@@ -106,7 +106,7 @@ impl DiskStore {
         let snapshots = directory.snapshots();
         let mut catalog = Catalog::default();
         let journal = Journal::open(directory, options.segment_bytes, &mut catalog)?;
-        if catalog.orphans().next().is_some() {
+        if catalog.has_orphans() {
             let why = "it holds updates of documents that aren't in it".to_owned();
             return Err(StoreError::Unreadable { path: path.join("journal"), why });
         }
@@ -130,8 +130,8 @@ impl DiskStore {
         self.catalog.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes a batch and takes note of it.
-    fn write(&self, journal: &mut Journal, batch: &Batch, entries: &[(u64, Entry)]) -> Result<(), StoreError> {
+    /// Writes a batch and takes note of it; `entries` are those that it holds, in its order.
+    fn write(&self, journal: &mut Journal, batch: &Batch, entries: &[Entry]) -> Result<(), StoreError> {
         let placed = journal.append(batch)?;
         let mut catalog = self.catalog();
         if let Some((number, file)) = journal.active() {
@@ -140,13 +140,13 @@ impl DiskStore {
         let mut entries = entries.iter();
         for placed in placed {
             let entry = if placed.head.kind == Kind::Entry { entries.next() } else { None };
-            catalog.note(placed, entry.map(|(_, entry)| entry.clone()));
+            catalog.note(placed, entry.cloned());
         }
         Ok(())
     }
 
     /// The batch for these records, with entries for the documents that are new.
-    fn batch(&self, records: &[Append]) -> Result<(Batch, Vec<(u64, Entry)>), StoreError> {
+    fn batch(&self, records: &[Append]) -> Result<(Batch, Vec<Entry>), StoreError> {
         let catalog = self.catalog();
         let mut known: BTreeMap<&DocName, (u64, Seq)> = BTreeMap::new();
         let (mut batch, mut entries, mut free) = (Batch::default(), Vec::new(), catalog.free_id());
@@ -156,7 +156,7 @@ impl DiskStore {
                 None => {
                     let entry = Entry { name: name.clone(), current: None, previous: None };
                     batch.entry(free, 1, &entry);
-                    entries.push((free, entry));
+                    entries.push(entry);
                     free += 1;
                     (free - 1, Seq(0))
                 }
@@ -279,7 +279,7 @@ impl DiskStore {
                     self.pinned.lock().unwrap_or_else(PoisonError::into_inner).insert(segment);
                     continue;
                 };
-                entries.push((placed.head.doc, entry));
+                entries.push(entry);
             }
             batch.copy(placed.head, &bytes);
             if batch.bytes() >= COPY_BYTES {
@@ -352,7 +352,7 @@ impl Store for DiskStore {
         let Some((entry, version, unneeded)) = self.catalog().advanced(doc, pointer, is_whole) else { return Ok(()) };
         let mut batch = Batch::default();
         batch.entry(doc, version, &entry);
-        self.write(&mut journal, &batch, &[(doc, entry)])?;
+        self.write(&mut journal, &batch, &[entry])?;
         self.clean(&mut journal)?;
         drop(journal);
         match unneeded {
@@ -370,7 +370,7 @@ impl Store for DiskStore {
         let entry = Entry { name: name.clone(), current: None, previous: None };
         let mut batch = Batch::default();
         batch.entry(doc, 1, &entry);
-        self.write(&mut journal, &batch, &[(doc, entry)])?;
+        self.write(&mut journal, &batch, &[entry])?;
         Ok(true)
     }
 
@@ -406,9 +406,9 @@ mod tests {
     use crate::document::{Record, WallTime};
 
     /// A directory of its own, gone when the test is done.
-    struct Place(PathBuf);
+    struct Scratch(PathBuf);
 
-    impl Place {
+    impl Scratch {
         fn new(name: &str) -> Self {
             let path = std::env::temp_dir().join(format!("y-mesh-disk-{}-{name}", std::process::id()));
             let _ = fs::remove_dir_all(&path);
@@ -425,7 +425,7 @@ mod tests {
         }
     }
 
-    impl Drop for Place {
+    impl Drop for Scratch {
         fn drop(&mut self) {
             let _ = fs::remove_dir_all(&self.0);
         }
@@ -442,7 +442,7 @@ mod tests {
 
     #[test]
     fn what_nobody_needs_is_freed_and_an_idle_document_pins_nothing() {
-        let place = Place::new("freed");
+        let place = Scratch::new("freed");
         let (idle, busy) = (name("idle"), name("busy"));
         let mut store = place.open();
         let mut expected = Stored::default();
@@ -469,7 +469,7 @@ mod tests {
 
     #[test]
     fn a_lost_snapshot_is_replaced_by_the_one_before_and_never_by_nothing() {
-        let place = Place::new("lost");
+        let place = Scratch::new("lost");
         let doc = name("doc");
         let store = place.open();
         for seq in 1..=9 {
@@ -489,7 +489,7 @@ mod tests {
 
     #[test]
     fn a_lost_snapshot_takes_the_place_of_no_other() {
-        let place = Place::new("damaged");
+        let place = Scratch::new("damaged");
         let doc = name("doc");
         let store = place.open();
         for seq in 1..=3 {
@@ -508,7 +508,7 @@ mod tests {
 
     #[test]
     fn many_starts_leave_few_segments_and_no_unneeded_parts_of_snapshots() {
-        let place = Place::new("starts");
+        let place = Scratch::new("starts");
         for start in 1..=120 {
             let store = place.open();
             let doc = name(&format!("doc {start}"));
@@ -526,7 +526,7 @@ mod tests {
 
     #[test]
     fn a_directory_is_for_one_process_at_a_time_and_for_formats_that_are_known() {
-        let place = Place::new("format");
+        let place = Scratch::new("format");
         let store = place.open();
         assert!(matches!(DiskStore::open(&place.0), Err(StoreError::Locked(_))));
         drop(store);
