@@ -1,10 +1,11 @@
 //! The bookkeeping of a document's journal: which records there are, which are durable, when to compact.
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 
 use super::time::WallTime;
 use crate::config::Limits;
-use crate::id::{Identity, Seq};
+use crate::id::{ClientId, Identity, Seq};
 
 /// One update as it's kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,9 +18,46 @@ pub struct Record {
     pub at: WallTime,
 }
 
+/// What survives when something is acknowledged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Durability {
+    /// Nothing beyond the process.
+    Memory,
+    /// A killed process and a power cut on this machine.
+    Local,
+}
+
+impl Durability {
+    /// The word for it in answers and on the command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            Self::Local => "local",
+        }
+    }
+}
+
+/// What stays of a document that was deleted, so that those who still hold it don't bring it back (I1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tombstone {
+    /// How many documents of this name were deleted.
+    pub incarnation: u32,
+    /// The position of the deletion. What was recorded before is gone, and what is recorded after has higher ones.
+    pub through: Seq,
+    /// Whose work they held, in order.
+    pub clients: Vec<ClientId>,
+}
+
 /// What a store has of a document. Empty for one that was never written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stored {
+    /// Whether there's a document of this name: it was created or written, and not deleted since.
+    pub exists: bool,
+    /// What its acknowledgements mean, where it differs from what the node says.
+    pub durability: Option<Durability>,
+    /// What stays of the documents of this name that were deleted.
+    pub tombstone: Option<Tombstone>,
     /// The last snapshot (a Yjs update of format v1), and the last record that it holds.
     pub snapshot: Option<(Seq, Bytes)>,
     /// The records after it, in order and without a hole.
@@ -29,8 +67,13 @@ pub struct Stored {
 impl Stored {
     /// The position of the last record, in the snapshot or after it.
     pub fn last_seq(&self) -> Seq {
-        let snapshot = self.snapshot.as_ref().map(|(seq, _)| *seq);
-        self.tail.last().map(|(seq, _)| *seq).or(snapshot).unwrap_or_default()
+        self.tail.last().map_or(self.floor(), |(seq, _)| *seq)
+    }
+
+    /// The position that the first record after the snapshot follows.
+    pub fn floor(&self) -> Seq {
+        let deleted = self.tombstone.as_ref().map(|tombstone| tombstone.through);
+        self.snapshot.as_ref().map(|(seq, _)| *seq).or(deleted).unwrap_or_default()
     }
 }
 
@@ -47,10 +90,8 @@ pub struct Journal {
 impl Journal {
     /// Continues where `stored` ends.
     pub fn after(stored: &Stored) -> Self {
-        let (compacted, snapshot_bytes) = match &stored.snapshot {
-            Some((seq, snapshot)) => (*seq, snapshot.len() as u64),
-            None => (Seq(0), 0),
-        };
+        let compacted = stored.floor();
+        let snapshot_bytes = stored.snapshot.as_ref().map_or(0, |(_, snapshot)| snapshot.len() as u64);
         let last = stored.last_seq();
         let tail_bytes = stored.tail.iter().map(|(_, record)| record.update.len() as u64).sum();
         Self { appended: last, durable: last, compacted, snapshot_bytes, tail_bytes }

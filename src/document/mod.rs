@@ -84,7 +84,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 pub use event::{Access, Audience, CloseCode, Content, Denied, Effect, Event, Kind, Reason};
-pub use journal::{Record, Stored};
+pub use journal::{Durability, Record, Stored, Tombstone};
 pub use replica::{OpenError, ReadTransaction, Refused, WriteTransaction};
 pub use state_vector::StateVector;
 pub use time::{Millis, Now, WallTime};
@@ -111,7 +111,7 @@ const KEEP_ALIVE_SLACK: Duration = Duration::from_secs(1);
 /// # Errors
 /// Why it can't.
 pub fn check_snapshot(snapshot: &Bytes) -> Result<(), OpenError> {
-    let stored = Stored { snapshot: Some((Seq(0), snapshot.clone())), tail: Vec::new() };
+    let stored = Stored { snapshot: Some((Seq(0), snapshot.clone())), ..Stored::default() };
     Replica::open(&stored, ClientId(0)).map(drop)
 }
 

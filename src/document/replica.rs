@@ -109,10 +109,9 @@ impl Replica {
 
     fn rebuild(stored: &Stored, client: ClientId) -> Result<Self, OpenError> {
         let mut replica = Self::empty(client);
-        let mut last = Seq(0);
-        if let Some((seq, snapshot)) = &stored.snapshot {
+        let mut last = stored.floor();
+        if let Some((_, snapshot)) = &stored.snapshot {
             replica.restore(snapshot).map_err(OpenError::Snapshot)?;
-            last = *seq;
         }
         for (seq, record) in &stored.tail {
             if *seq != last.next() {
@@ -254,7 +253,7 @@ impl Replica {
 
     /// After yrs gave up half-way: takes what it has into a new document, which shows that it can be read again.
     fn renew(&mut self) -> Result<(), Refused> {
-        let stored = Stored { snapshot: Some((Seq(0), self.snapshot())), tail: Vec::new() };
+        let stored = Stored { snapshot: Some((Seq(0), self.snapshot())), ..Stored::default() };
         let renewed = Self::rebuild(&stored, self.client).map_err(|error| Refused::Broken(error.to_string()))?;
         if renewed.state != self.state {
             return Err(Refused::Broken("what was taken can't be read again".into()));

@@ -234,7 +234,7 @@ impl Node {
     pub async fn create(&self, name: Option<DocName>) -> Result<DocName, Error> {
         let name = name.unwrap_or_else(Self::drawn_name);
         let (store, wanted) = (self.shared().store.clone(), name.clone());
-        match self.blocking(move || store.create(&wanted)).await?? {
+        match self.blocking(move || store.create(&wanted, None)).await?? {
             true => Ok(name),
             false => Err(Error::Exists(name)),
         }

@@ -1,14 +1,15 @@
 //! Documents in memory: for tests, for trying things out, and for whoever keeps them elsewhere.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::ops::Bound;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
 use super::{Append, Durability, Store, StoreError};
-use crate::document::{Record, Stored};
-use crate::id::{DocName, Seq};
+use crate::document::{Record, Stored, Tombstone};
+use crate::id::{ClientId, DocName, Seq};
 
 /// A store that forgets everything when it's dropped.
 #[derive(Debug, Default)]
@@ -25,6 +26,13 @@ impl MemoryStore {
     fn documents(&self) -> MutexGuard<'_, BTreeMap<DocName, Stored>> {
         // No call leaves the map half changed, so a panic elsewhere says nothing about it.
         self.documents.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn names(&self, after: Option<&DocName>, limit: usize, exist: bool) -> Vec<DocName> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let documents = self.documents();
+        let documents = documents.range((from, Bound::Unbounded)).filter(|(_, stored)| stored.exists == exist);
+        documents.take(limit).map(|(name, _)| name.clone()).collect()
     }
 }
 
@@ -55,7 +63,9 @@ impl Store for MemoryStore {
         for Append { name, seq, record } in records {
             // What came may be a small part of a large buffer, which a shared reference would keep alive.
             let record = Record { update: Bytes::copy_from_slice(&record.update), ..record.clone() };
-            documents.entry(name.clone()).or_default().tail.push((*seq, record));
+            let stored = documents.entry(name.clone()).or_default();
+            stored.exists = true;
+            stored.tail.push((*seq, record));
         }
         Ok(())
     }
@@ -63,20 +73,58 @@ impl Store for MemoryStore {
     fn compact(&self, name: &DocName, through: Seq, snapshot: &Bytes) -> Result<(), StoreError> {
         let mut documents = self.documents();
         let stored = documents.entry(name.clone()).or_default();
+        if through < stored.floor() {
+            return Ok(());
+        }
+        stored.exists = true;
         stored.snapshot = Some((through, snapshot.clone()));
         stored.tail.retain(|(seq, _)| *seq > through);
         Ok(())
     }
 
-    fn create(&self, name: &DocName) -> Result<bool, StoreError> {
+    fn create(&self, name: &DocName, durability: Option<Durability>) -> Result<bool, StoreError> {
         let mut documents = self.documents();
-        let is_new = !documents.contains_key(name);
-        documents.entry(name.clone()).or_default();
-        Ok(is_new)
+        let stored = documents.entry(name.clone()).or_default();
+        if stored.exists {
+            return Ok(false);
+        }
+        (stored.exists, stored.durability) = (true, durability);
+        Ok(true)
+    }
+
+    fn delete(&self, name: &DocName, through: Seq, clients: &[ClientId]) -> Result<(), StoreError> {
+        let mut documents = self.documents();
+        let last = documents.get(name).map(Stored::last_seq).unwrap_or_default();
+        if through != last.next() {
+            return Err(StoreError::OutOfOrder { name: name.clone(), seq: through, last });
+        }
+        let stored = documents.entry(name.clone()).or_default();
+        let incarnation = stored.tombstone.as_ref().map_or(1, |tombstone| tombstone.incarnation + 1);
+        let tombstone = Tombstone { incarnation, through, clients: clients.to_vec() };
+        *stored = Stored { tombstone: Some(tombstone), ..Stored::default() };
+        Ok(())
+    }
+
+    fn import(&self, imported: &[(DocName, Stored)]) -> Result<(), StoreError> {
+        let mut documents = self.documents();
+        for (name, stored) in imported {
+            match documents.entry(name.clone()) {
+                Entry::Occupied(_) => return Err(StoreError::Exists(name.clone())),
+                Entry::Vacant(vacant) => drop(vacant.insert(stored.clone())),
+            }
+        }
+        Ok(())
+    }
+
+    fn contains(&self, name: &DocName) -> Result<bool, StoreError> {
+        Ok(self.documents().get(name).is_some_and(|stored| stored.exists))
     }
 
     fn list(&self, after: Option<&DocName>, limit: usize) -> Result<Vec<DocName>, StoreError> {
-        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-        Ok(self.documents().range((from, Bound::Unbounded)).take(limit).map(|(name, _)| name.clone()).collect())
+        Ok(self.names(after, limit, true))
+    }
+
+    fn deleted(&self, after: Option<&DocName>, limit: usize) -> Result<Vec<DocName>, StoreError> {
+        Ok(self.names(after, limit, false))
     }
 }

@@ -18,18 +18,21 @@ use bytes::Bytes;
 pub use disk::{DiskOptions, DiskStore};
 pub use memory::MemoryStore;
 
+pub use crate::document::Durability;
 use crate::document::{Record, Stored};
-use crate::id::{DocName, Seq};
+use crate::id::{ClientId, DocName, NodeId, Seq};
 
 /// Keeps documents.
 ///
 /// A store must
 /// - keep the records of a document in the order of their positions, and refuse a position that isn't the next one;
-/// - make `append` and `compact` all or nothing for each document;
-/// - have what `append` and `compact` were given survive at its [`Durability`] when they return `Ok`;
-/// - answer `load` with what was appended before, never with less: what can't be read is an error.
+/// - make each call all or nothing for each document;
+/// - have what it was given survive at its [`Durability`] when a call returns `Ok`;
+/// - answer `load` with what was appended before, never with less: what can't be read is an error;
+/// - never give a position twice, not even after a deletion.
 ///
-/// Calls block. The node makes appends from one thread, compactions from another, and loads from more, all at the same time.
+/// Calls block. The node makes appends and deletions from one thread, compactions from another, and loads from more, all at
+/// the same time.
 pub trait Store: Send + Sync + 'static {
     /// A short name for people: `memory`, `disk`.
     fn name(&self) -> &'static str;
@@ -40,17 +43,44 @@ pub trait Store: Send + Sync + 'static {
     /// All that is kept of a document; empty if nothing is.
     fn load(&self, name: &DocName) -> Result<Stored, StoreError>;
 
-    /// Adds records of one or more documents.
+    /// Adds records of one or more documents. Those that there weren't exist then.
     fn append(&self, records: &[Append]) -> Result<(), StoreError>;
 
-    /// Replaces all records through `through`, which were appended before, by a snapshot.
+    /// Replaces all records through `through`, which were appended before, by a snapshot. Does nothing if they were deleted, or
+    /// a later snapshot is there.
     fn compact(&self, name: &DocName, through: Seq, snapshot: &Bytes) -> Result<(), StoreError>;
 
     /// Makes an empty document known, so that it's listed. `false` if it's known already; then nothing is changed.
-    fn create(&self, name: &DocName) -> Result<bool, StoreError>;
+    fn create(&self, name: &DocName, durability: Option<Durability>) -> Result<bool, StoreError>;
 
-    /// The names after `after` in byte order, at most `limit`.
+    /// Deletes a document, and leaves a tombstone that names `clients` (I1). The deletion takes a position, `through`, as a
+    /// record does.
+    fn delete(&self, name: &DocName, through: Seq, clients: &[ClientId]) -> Result<(), StoreError>;
+
+    /// Takes over what another store gave, tombstones included, for names of which it keeps nothing. All or nothing for each.
+    ///
+    /// # Errors
+    /// [`StoreError::Exists`] for a name of which something is kept.
+    fn import(&self, documents: &[(DocName, Stored)]) -> Result<(), StoreError>;
+
+    /// Whether a document exists.
+    fn contains(&self, name: &DocName) -> Result<bool, StoreError>;
+
+    /// The names of documents after `after` in byte order, at most `limit`.
     fn list(&self, after: Option<&DocName>, limit: usize) -> Result<Vec<DocName>, StoreError>;
+
+    /// Like [`list`](Self::list), of documents that were deleted and don't exist.
+    fn deleted(&self, after: Option<&DocName>, limit: usize) -> Result<Vec<DocName>, StoreError>;
+
+    /// Bytes that are free for it; `None` if it knows no bound.
+    fn space(&self) -> Result<Option<u64>, StoreError> {
+        Ok(None)
+    }
+
+    /// Which node it belongs to; `None` if it doesn't outlive the node.
+    fn node(&self) -> Option<NodeId> {
+        None
+    }
 
     /// Leaves everything so that the next start is quick. May be called more than once, and other calls may follow.
     fn close(&self) -> Result<(), StoreError> {
@@ -69,26 +99,6 @@ pub struct Append {
     pub record: Record,
 }
 
-/// What survives when a store says that something is durable.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Durability {
-    /// Nothing beyond the process.
-    Memory,
-    /// A killed process and a power cut on this machine.
-    Local,
-}
-
-impl Durability {
-    /// The word for it in answers and on the command line.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Memory => "memory",
-            Self::Local => "local",
-        }
-    }
-}
-
 /// Why a store couldn't do what it was asked to. Nothing was changed, unless the variant says otherwise.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -103,6 +113,9 @@ pub enum StoreError {
         /// The last position that is kept.
         last: Seq,
     },
+    /// Something is kept of a document that was to be imported.
+    #[error("something is kept of the document \"{0}\" already")]
+    Exists(DocName),
     /// A document can't be read as it was written. It's left as it is, and others aren't touched; restore it from a backup.
     #[error("the document \"{name}\" is damaged: {why}")]
     Damaged {
@@ -122,14 +135,16 @@ pub enum StoreError {
     /// Another process has the store. Stop it, or take another directory.
     #[error("{path} is in use by another process", path = .0.display())]
     Locked(PathBuf),
-    /// A version of y-mesh that we don't know wrote the store.
-    #[error("{path} says format {found}, and this version knows {known}: a newer y-mesh wrote it", path = .path.display())]
+    /// Another version of y-mesh wrote the store. A newer one is needed; or, if the format is an older one,
+    /// [`DiskStore::open_to_copy`] reads it.
+    #[error("{path} says format {found}, and this version writes {known}: {whose} y-mesh wrote it", path = .path.display(),
+        whose = if found > known { "a newer" } else { "an older" })]
     Format {
         /// The file that says so.
         path: PathBuf,
         /// The format that it names.
         found: u32,
-        /// The format that this version reads and writes.
+        /// The format that this version writes.
         known: u32,
     },
     /// The disk or its file system failed. What was being written may or may not be there.

@@ -40,8 +40,8 @@ pub struct Doc {
 impl Doc {
     /// The last record's position.
     pub fn last(&self) -> Seq {
-        let through = self.entry.current.map_or(0, |pointer| pointer.through.0);
-        Seq(self.updates.last_key_value().map_or(0, |(seq, _)| *seq).max(through))
+        let through = self.entry.current.map_or(Seq(0), |pointer| pointer.through).max(self.entry.deleted());
+        self.updates.last_key_value().map_or(through, |(seq, _)| through.max(Seq(*seq)))
     }
 
     /// The updates after a position, if none is missing.
@@ -59,16 +59,40 @@ impl Doc {
     }
 }
 
+/// A document's entry as it is, to be changed: with the number of the next version, and the last record's position.
+pub struct Draft {
+    pub doc: u64,
+    pub version: u64,
+    pub entry: Entry,
+    pub last: Seq,
+    pub is_known: bool,
+}
+
 impl Catalog {
+    /// The entry of a document; one that isn't known gets the number `free`.
+    pub fn draft(&self, name: &DocName, free: u64) -> Draft {
+        match self.find(name) {
+            Some((id, doc)) => {
+                Draft { doc: id, version: doc.version + 1, entry: doc.entry.clone(), last: doc.last(), is_known: true }
+            }
+            None => {
+                let entry = Entry::new(name.clone());
+                Draft { doc: free, version: 1, entry, last: Seq(0), is_known: false }
+            }
+        }
+    }
+
     pub fn find(&self, name: &DocName) -> Option<(u64, &Doc)> {
         let id = *self.names.get(name)?;
         self.docs.get(&id).map(|doc| (id, doc))
     }
 
-    /// The names after `after`, in order.
-    pub fn names(&self, after: Option<&DocName>, limit: usize) -> Vec<DocName> {
+    /// The names after `after`, in order, of documents that exist or don't.
+    pub fn names(&self, after: Option<&DocName>, limit: usize, exist: bool) -> Vec<DocName> {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-        self.names.range((from, Bound::Unbounded)).take(limit).map(|(name, _)| name.clone()).collect()
+        let is_wanted = |id: &u64| self.docs.get(id).is_some_and(|doc| doc.entry.exists == exist);
+        let wanted = self.names.range((from, Bound::Unbounded)).filter(|(_, id)| is_wanted(id));
+        wanted.take(limit).map(|(name, _)| name.clone()).collect()
     }
 
     /// A number that no document has.
@@ -95,7 +119,7 @@ impl Catalog {
             self.early.entry(id).or_default().insert(seq, place);
             return;
         };
-        if doc.entry.previous.is_some_and(|previous| seq <= previous.through.0) {
+        if seq <= doc.entry.floor().0 {
             return;
         }
         let old = doc.updates.insert(seq, place);
@@ -113,11 +137,9 @@ impl Catalog {
             None => Doc { entry, version, place, updates: BTreeMap::new() },
         };
         self.change(old.map(|(_, place)| place), Some(place));
-        if let Some(previous) = doc.entry.previous {
-            let kept = doc.updates.split_off(&(previous.through.0 + 1));
-            let gone = std::mem::replace(&mut doc.updates, kept);
-            gone.into_values().for_each(|place| self.change(Some(place), None));
-        }
+        let kept = doc.updates.split_off(&doc.entry.floor().next().0);
+        let gone = std::mem::replace(&mut doc.updates, kept);
+        gone.into_values().for_each(|place| self.change(Some(place), None));
         self.docs.insert(id, doc);
         for (seq, place) in self.early.remove(&id).unwrap_or_default() {
             self.note_update(id, seq, place);
@@ -173,13 +195,13 @@ impl Catalog {
     }
 
     /// The entry that a document has once a new snapshot is its current one, its version, and the snapshot that nothing
-    /// points to then. The current one becomes the previous one, if it `is_whole`.
-    pub fn advanced(&self, id: u64, pointer: Pointer, is_whole: bool) -> Option<(Entry, u64, Option<Pointer>)> {
-        let doc = self.docs.get(&id)?;
+    /// points to then. The current one becomes the previous one, if it `is_whole`. `None` if the document was deleted since.
+    pub fn advanced(&self, id: u64, pointer: Pointer, is_whole: bool) -> Option<(u64, Entry, Option<Pointer>)> {
+        let doc = self.docs.get(&id).filter(|doc| pointer.through >= doc.entry.deleted())?;
         let (current, previous) = (doc.entry.current, doc.entry.previous);
         let (previous, unneeded) = if is_whole { (current, previous) } else { (previous, current) };
-        let entry = Entry { name: doc.entry.name.clone(), current: Some(pointer), previous };
-        Some((entry, doc.version + 1, unneeded))
+        let entry = Entry { exists: true, current: Some(pointer), previous, ..doc.entry.clone() };
+        Some((doc.version + 1, entry, unneeded))
     }
 
     /// Whether an entry points to this part of a snapshot, parts having so many bytes.

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use super::segment::FORMAT;
+use crate::id::NodeId;
 use crate::store::StoreError;
 
 /// The first line of the file that says what the directory is.
@@ -14,14 +15,23 @@ const TITLE: &str = "y-mesh store";
 #[derive(Debug)]
 pub struct Directory {
     root: PathBuf,
-    /// The newest segment that there ever was, as the file `store` says.
-    newest: u32,
+    title: Title,
     lock: File,
 }
 
+/// What the file `store` says.
+#[derive(Clone, Copy, Debug)]
+struct Title {
+    format: u32,
+    /// The newest segment that there ever was.
+    newest: u32,
+    /// Drawn with the store; a copy of all documents into another store is another node's. Format 1 had none.
+    node: NodeId,
+}
+
 impl Directory {
-    /// Makes the directory if it isn't there, locks it, and checks its format.
-    pub fn open(root: &Path) -> Result<Self, StoreError> {
+    /// Makes the directory if it isn't there, locks it, and checks its format: `oldest` at least.
+    pub fn open(root: &Path, oldest: u32) -> Result<Self, StoreError> {
         create_directories(root)?;
         let lock = File::options().create(true).truncate(false).write(true).open(root.join("lock"))?;
         match lock.try_lock() {
@@ -29,44 +39,51 @@ impl Directory {
             Err(TryLockError::WouldBlock) => return Err(StoreError::Locked(root.to_owned())),
             Err(TryLockError::Error(error)) => return Err(error.into()),
         }
-        let mut directory = Self { root: root.to_owned(), newest: 0, lock };
-        directory.newest = directory.read_title()?;
+        let title = Title { format: FORMAT, newest: 0, node: NodeId(uuid::Uuid::new_v4().as_u128()) };
+        let mut directory = Self { root: root.to_owned(), title, lock };
+        directory.title = directory.read_title(oldest)?;
         fs::create_dir_all(directory.journal())?;
         sync_directory(&directory.root)?;
         Ok(directory)
     }
 
     /// What the directory says it is; it's made to say so if it's new.
-    fn read_title(&self) -> Result<u32, StoreError> {
+    fn read_title(&self, oldest: u32) -> Result<Title, StoreError> {
         let path = self.root.join("store");
         let text = match fs::read_to_string(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound && !self.journal().exists() => {
-                self.write_title(0)?;
-                return Ok(0);
+                self.write_title(self.title)?;
+                return Ok(self.title);
             }
             Err(error) => return Err(StoreError::Unreadable { path, why: error.to_string() }),
         };
-        let mut lines = text.lines();
-        let is_ours = lines.next() == Some(TITLE);
-        let mut number = |word: &str| lines.next()?.strip_prefix(word)?.trim().parse::<u32>().ok();
-        match number("format").filter(|_| is_ours) {
-            Some(FORMAT) => {}
-            Some(found) => return Err(StoreError::Format { path, found, known: FORMAT }),
-            None => return Err(StoreError::Unreadable { path, why: "it doesn't say what it is".into() }),
+        let known = FORMAT;
+        match Title::format(&text) {
+            Some(found) if found < oldest || found > known => return Err(StoreError::Format { path, found, known }),
+            Some(_) => Title::decode(&text).ok_or("it doesn't say all that it should"),
+            None => Err("it doesn't say what it is"),
         }
-        let newest = number("newest segment").ok_or_else(|| "it doesn't name the newest segment".to_owned());
-        newest.map_err(|why| StoreError::Unreadable { path, why })
+        .map_err(|why| StoreError::Unreadable { path, why: why.into() })
     }
 
-    fn write_title(&self, newest: u32) -> io::Result<()> {
-        let text = format!("{TITLE}\nformat {FORMAT}\nnewest segment {newest}\n");
-        write_whole(&self.root, "store", text.as_bytes())
+    fn write_title(&self, title: Title) -> io::Result<()> {
+        write_whole(&self.root, "store", title.encode().as_bytes())
     }
 
     /// The number of the newest segment that there ever was; 0 if there never was any.
     pub fn newest(&self) -> u32 {
-        self.newest
+        self.title.newest
+    }
+
+    /// The format that it says it has.
+    pub fn format(&self) -> u32 {
+        self.title.format
+    }
+
+    /// Which node it belongs to.
+    pub fn node(&self) -> NodeId {
+        self.title.node
     }
 
     /// Where the segments are.
@@ -115,8 +132,8 @@ impl Directory {
         file.sync_all()?;
         fs::rename(&unfinished, &path)?;
         sync_directory(&self.journal())?;
-        self.write_title(number)?;
-        self.newest = number;
+        self.title.newest = number;
+        self.write_title(self.title)?;
         Ok(file)
     }
 
@@ -135,6 +152,31 @@ impl Directory {
             }
         }
         Ok(())
+    }
+}
+
+impl Title {
+    /// The format that a title names.
+    fn format(text: &str) -> Option<u32> {
+        let mut lines = text.lines();
+        lines.next().filter(|first| *first == TITLE)?;
+        lines.next()?.strip_prefix("format ")?.trim().parse().ok()
+    }
+
+    fn decode(text: &str) -> Option<Self> {
+        let format = Self::format(text)?;
+        let mut lines = text.lines().skip(2);
+        let newest = lines.next()?.strip_prefix("newest segment ")?.trim().parse().ok()?;
+        let node = match format {
+            1 => 0,
+            _ => lines.next()?.strip_prefix("node ")?.trim().parse::<uuid::Uuid>().ok()?.as_u128(),
+        };
+        Some(Self { format, newest, node: NodeId(node) })
+    }
+
+    fn encode(&self) -> String {
+        let Self { format, newest, node } = self;
+        format!("{TITLE}\nformat {format}\nnewest segment {newest}\nnode {}\n", uuid::Uuid::from_u128(node.0))
     }
 }
 

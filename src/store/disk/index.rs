@@ -3,13 +3,15 @@
 
 use bytes::BufMut;
 
-use super::segment::{Cursor, FORMAT, Kind, Place, Placed, RecordHead};
+use super::segment::{Cursor, FORMAT, Kind, OLDEST_FORMAT, Place, Placed, RecordHead};
 
 const MAGIC: &[u8; 8] = b"ymeshidx";
 
 /// What a complete segment holds.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Index {
+    /// The segment's format.
+    pub format: u32,
     pub segment: u32,
     /// Bytes of the segment that count.
     pub len: u64,
@@ -25,7 +27,7 @@ pub struct Index {
 impl Index {
     pub fn encode(&self) -> Vec<u8> {
         let mut bytes = MAGIC.to_vec();
-        bytes.put_u32_le(FORMAT);
+        bytes.put_u32_le(self.format);
         bytes.put_u32_le(self.segment);
         bytes.put_u64_le(self.len);
         bytes.put_u64_le(self.next);
@@ -55,7 +57,8 @@ impl Index {
             return None;
         }
         let mut cursor = Cursor(body);
-        if cursor.take(8)? != MAGIC || cursor.u32()? != FORMAT {
+        let (is_ours, format) = (cursor.take(8)? == MAGIC, cursor.u32()?);
+        if !is_ours || !(OLDEST_FORMAT..=FORMAT).contains(&format) {
             return None;
         }
         let (segment, len, next) = (cursor.u32()?, cursor.u64()?, cursor.u64()?);
@@ -71,6 +74,6 @@ impl Index {
             cursor.take(len).map(<[u8]>::to_vec)
         };
         let entries = (0..cursor.u32()?).map(|_| entry(&mut cursor)).collect::<Option<_>>()?;
-        Some(Self { segment, len, others, next, records, entries })
+        Some(Self { format, segment, len, others, next, records, entries })
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::catalog::Catalog;
 use super::files::{Directory, sync_directory};
 use super::index::Index;
-use super::segment::{self, Batch, Entry, Kind, Mark, Placed, RecordHead, SegmentHead};
+use super::segment::{self, Batch, Entry, FORMAT, Kind, Mark, Placed, RecordHead, SegmentHead};
 use super::whole::{read_at, write_at};
 use crate::store::StoreError;
 
@@ -21,6 +21,8 @@ pub struct Journal {
     next_segment: u32,
     next_batch: u64,
     has_failed: bool,
+    /// It's of an older format, to be copied and not written.
+    is_old: bool,
 }
 
 /// The segment that isn't complete yet.
@@ -60,6 +62,7 @@ impl Journal {
             files: BTreeMap::new(),
             active: None,
             has_failed: false,
+            is_old: directory.format() != FORMAT,
             directory,
         };
         let gone: Vec<u32> = segments.iter().chain(&indexes).copied().filter(|number| freed(*number)).collect();
@@ -80,10 +83,12 @@ impl Journal {
         let mut entries = index.entries.iter();
         for placed in &index.records {
             let entry = match placed.head.kind {
-                Kind::Entry => Some(entry(entries.next(), placed).ok_or_else(|| StoreError::Unreadable {
-                    path: self.directory.index(index.segment),
-                    why: "an entry of the catalogue isn't one".into(),
-                })?),
+                Kind::Entry => {
+                    Some(entry(index.format, entries.next(), placed).ok_or_else(|| StoreError::Unreadable {
+                        path: self.directory.index(index.segment),
+                        why: "an entry of the catalogue isn't one".into(),
+                    })?)
+                }
                 _ => None,
             };
             catalog.note(*placed, entry);
@@ -94,8 +99,9 @@ impl Journal {
 
     /// Writes a batch. It's durable when this returns; after an error nothing is written any more.
     pub fn append(&mut self, batch: &Batch) -> Result<Vec<Placed>, StoreError> {
-        if self.has_failed {
-            return Err(StoreError::Io(io::Error::other("an earlier write failed")));
+        if self.has_failed || self.is_old {
+            let why = if self.is_old { "an older format is only read" } else { "an earlier write failed" };
+            return Err(StoreError::Io(io::Error::other(why)));
         }
         let written = self.try_append(batch);
         self.has_failed = written.is_err();
@@ -138,7 +144,7 @@ impl Journal {
         let number = self.next_segment;
         let others: Vec<u32> = self.files.keys().copied().collect();
         let mark = Mark { number, salt: uuid::Uuid::new_v4().as_u64_pair().1 };
-        let head = SegmentHead { mark, allocated: self.segment_bytes, others: others.clone() }.encode();
+        let head = SegmentHead { format: FORMAT, mark, allocated: self.segment_bytes, others: others.clone() }.encode();
         let allocated = self.segment_bytes.max(head.len() as u64);
         let file = self.directory.create_segment(number, &head, allocated)?;
         self.files.insert(number, (Arc::new(file), head.len() as u64));
@@ -164,6 +170,7 @@ impl Journal {
         self.write(&end)?;
         let Some(active) = self.active.take() else { return Ok(()) };
         let index = Index {
+            format: FORMAT,
             segment: active.mark.number,
             len: active.len,
             others: active.others,
@@ -210,9 +217,9 @@ impl Journal {
 }
 
 /// The entry that a record is.
-fn entry(bytes: Option<&Vec<u8>>, placed: &Placed) -> Option<Entry> {
+fn entry(format: u32, bytes: Option<&Vec<u8>>, placed: &Placed) -> Option<Entry> {
     let (head, payload) = segment::record(bytes?)?;
-    if head == placed.head { segment::decode_entry(payload) } else { None }
+    if head == placed.head { segment::decode_entry(format, payload) } else { None }
 }
 
 /// What a segment holds: from its index, or by walking over it. The newest one may be incomplete; it's completed.
@@ -255,8 +262,8 @@ fn walk(directory: &Directory, number: u32, may_be_incomplete: bool) -> Result<I
     };
     let entries = scan.records.iter().filter(entry).map(bytes_of).collect();
     let next = scan.next.unwrap_or(1);
-    let mut index =
-        Index { segment: number, len: end as u64, others: head.others, next, records: scan.records, entries };
+    let (format, len, others) = (head.format, end as u64, head.others);
+    let mut index = Index { format, segment: number, len, others, next, records: scan.records, entries };
     complete(directory, &mut index, head.mark, scan.is_complete, &bytes[scan.last.0..end])?;
     Ok(index)
 }

@@ -22,11 +22,11 @@ use bytes::Bytes;
 
 use super::{Append, Durability, Store, StoreError};
 use crate::document::Stored;
-use crate::id::{DocName, Seq};
-use catalog::Catalog;
+use crate::id::{ClientId, DocName, NodeId, Seq};
+use catalog::{Catalog, Draft};
 use files::Directory;
 use journal::Journal;
-use segment::{Batch, Entry, Kind, Place, Placed, Pointer, RecordHead};
+use segment::{Batch, Entry, FORMAT, Grave, Kind, OLDEST_FORMAT, Place, Placed, Pointer, RecordHead};
 use snapshots::Snapshots;
 
 /// Bytes that are copied forward in one batch.
@@ -69,6 +69,7 @@ impl Default for DiskOptions {
 /// ```
 pub struct DiskStore {
     options: DiskOptions,
+    node: NodeId,
     // Let go of before the journal, which holds the directory's lock.
     snapshots: Snapshots,
     // Locked before the catalogue, if both are.
@@ -81,7 +82,7 @@ pub struct DiskStore {
 /// What is to be read for a document, found under the lock and read without it.
 struct Plan {
     doc: u64,
-    snapshot: Option<Pointer>,
+    entry: Entry,
     fallback: Option<Pointer>,
     tail: Vec<(Seq, Place, Arc<File>)>,
 }
@@ -101,9 +102,20 @@ impl DiskStore {
     /// # Errors
     /// As [`open`](Self::open).
     pub fn open_with(path: &Path, options: DiskOptions) -> Result<Self, StoreError> {
+        Self::open_directory(Directory::open(path, FORMAT)?, path, options)
+    }
+
+    /// Opens a store of this or an older format, for reading alone: [`import`](Store::import) what it gives into a new one.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_to_copy(path: &Path) -> Result<Self, StoreError> {
+        Self::open_directory(Directory::open(path, OLDEST_FORMAT)?, path, DiskOptions::default())
+    }
+
+    fn open_directory(directory: Directory, path: &Path, options: DiskOptions) -> Result<Self, StoreError> {
         let options = DiskOptions { segment_bytes: options.segment_bytes.clamp(1, SEGMENT_BYTES_MAX), ..options };
-        let directory = Directory::open(path)?;
-        let snapshots = directory.snapshots();
+        let (snapshots, node) = (directory.snapshots(), directory.node());
         let mut catalog = Catalog::default();
         let journal = Journal::open(directory, options.segment_bytes, &mut catalog)?;
         if catalog.has_orphans() {
@@ -114,6 +126,7 @@ impl DiskStore {
         snapshots.sweep(|doc, generation, part, bytes| catalog.points_to(doc, generation, part, bytes))?;
         Ok(Self {
             options,
+            node,
             journal: Mutex::new(journal),
             catalog: Mutex::new(catalog),
             snapshots,
@@ -130,14 +143,27 @@ impl DiskStore {
         self.catalog.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes a batch and takes note of it; `entries` are those that it holds, in its order.
-    fn write(&self, journal: &mut Journal, batch: &Batch, entries: &[Entry]) -> Result<(), StoreError> {
+    fn draft(&self, name: &DocName) -> Draft {
+        let catalog = self.catalog();
+        catalog.draft(name, catalog.free_id())
+    }
+
+    /// Keeps a snapshot that nothing points to yet.
+    fn put(&self, doc: u64, generation: u32, through: Seq, snapshot: &Bytes) -> Result<Pointer, StoreError> {
+        let hash = *blake3::hash(snapshot).as_bytes();
+        let pointer = Pointer { generation, through, len: snapshot.len() as u64, hash };
+        self.snapshots.put(doc, &pointer, snapshot)?;
+        Ok(pointer)
+    }
+
+    /// Writes a batch and takes note of it.
+    fn write(&self, journal: &mut Journal, batch: &Batch) -> Result<(), StoreError> {
         let placed = journal.append(batch)?;
         let mut catalog = self.catalog();
         if let Some((number, file)) = journal.active() {
             catalog.add_segment(number, || file.clone());
         }
-        let mut entries = entries.iter();
+        let mut entries = batch.entries();
         for placed in placed {
             let entry = if placed.head.kind == Kind::Entry { entries.next() } else { None };
             catalog.note(placed, entry.cloned());
@@ -145,54 +171,52 @@ impl DiskStore {
         Ok(())
     }
 
-    /// The batch for these records, with entries for the documents that are new.
-    fn batch(&self, records: &[Append]) -> Result<(Batch, Vec<Entry>), StoreError> {
+    /// The batch for these records, with entries for the documents that don't exist yet.
+    fn batch(&self, records: &[Append]) -> Result<Batch, StoreError> {
         let catalog = self.catalog();
         let mut known: BTreeMap<&DocName, (u64, Seq)> = BTreeMap::new();
-        let (mut batch, mut entries, mut free) = (Batch::default(), Vec::new(), catalog.free_id());
+        let (mut batch, mut free) = (Batch::default(), catalog.free_id());
         for Append { name, seq, record } in records {
             let (doc, last) = known.entry(name).or_insert_with(|| match catalog.find(name) {
-                Some((id, doc)) => (id, doc.last()),
-                None => {
-                    let entry = Entry { name: name.clone(), current: None, previous: None };
-                    batch.entry(free, 1, &entry);
-                    entries.push(entry);
-                    free += 1;
-                    (free - 1, Seq(0))
+                Some((id, doc)) if doc.entry.exists => (id, doc.last()),
+                _ => {
+                    let Draft { doc, version, entry, last, is_known } = catalog.draft(name, free);
+                    batch.entry(doc, version, Entry { exists: true, ..entry });
+                    free += u64::from(!is_known);
+                    (doc, last)
                 }
             });
-            if *seq != last.next() {
-                return Err(StoreError::OutOfOrder { name: name.clone(), seq: *seq, last: *last });
-            }
+            follows(name, *last, *seq)?;
             *last = *seq;
             batch.update(*doc, *seq, record);
         }
-        Ok((batch, entries))
+        Ok(batch)
     }
 
     fn plan(&self, name: &DocName) -> Result<Option<Plan>, StoreError> {
         let catalog = self.catalog();
         let Some((id, doc)) = catalog.find(name) else { return Ok(None) };
         let damaged = |why: String| StoreError::Damaged { name: name.clone(), why };
-        let through = |pointer: Option<Pointer>| pointer.map_or(Seq(0), |pointer| pointer.through);
         let (current, previous) = (doc.entry.current, doc.entry.previous);
-        doc.tail(through(current)).map_err(damaged)?;
+        let floor = doc.entry.floor();
+        let through = current.map_or(floor, |current| current.through);
+        let after = doc.tail(through).map_err(damaged)?;
         // With all records after the previous snapshot, that one does as well.
-        let (fallback, tail) = match doc.tail(through(previous)) {
-            Ok(tail) if tail.last().map_or(through(previous), |(seq, _)| *seq) >= through(current) => (previous, tail),
-            _ => (current, doc.tail(through(current)).map_err(damaged)?),
+        let (fallback, tail) = match doc.tail(floor) {
+            Ok(tail) if tail.last().map_or(floor, |(seq, _)| *seq) >= through => (previous, tail),
+            _ => (current, after),
         };
         let with_file = |(seq, place): (Seq, Place)| {
             let file = catalog.file(place.segment).ok_or_else(|| damaged(format!("record {} has no file", seq.0)))?;
             Ok((seq, place, file))
         };
         let tail = tail.into_iter().map(with_file).collect::<Result<_, StoreError>>()?;
-        Ok(Some(Plan { doc: id, snapshot: current, fallback, tail }))
+        Ok(Some(Plan { doc: id, entry: doc.entry.clone(), fallback, tail }))
     }
 
     fn read(&self, name: &DocName, plan: &Plan) -> Result<Stored, StoreError> {
         let damaged = |why: String| StoreError::Damaged { name: name.clone(), why };
-        let Some(pointer) = plan.snapshot else { return self.read_tail(plan, None).map_err(damaged) };
+        let Some(pointer) = plan.entry.current else { return self.read_tail(plan, None).map_err(damaged) };
         if let Some(snapshot) = self.snapshots.get(plan.doc, &pointer)? {
             return self.read_tail(plan, Some((pointer.through, snapshot))).map_err(damaged);
         }
@@ -210,15 +234,17 @@ impl DiskStore {
     }
 
     fn read_tail(&self, plan: &Plan, snapshot: Option<(Seq, Bytes)>) -> Result<Stored, String> {
-        let after = snapshot.as_ref().map_or(Seq(0), |(seq, _)| *seq);
-        let mut tail = Vec::new();
+        let Entry { exists, durability, grave, .. } = plan.entry.clone();
+        let tombstone = grave.map(|grave| grave.tombstone);
+        let mut stored = Stored { exists, durability, tombstone, snapshot, tail: Vec::new() };
+        let after = stored.floor();
         for (seq, place, file) in plan.tail.iter().filter(|(seq, ..)| *seq > after) {
             let head = RecordHead { kind: Kind::Update, doc: plan.doc, seq: seq.0 };
             let bytes = journal::read_record(file, &Placed { head, place: *place })?;
             let record = segment::record(&bytes).and_then(|(_, payload)| segment::decode_update(payload));
-            tail.push((*seq, record.ok_or_else(|| format!("record {} can't be read", seq.0))?));
+            stored.tail.push((*seq, record.ok_or_else(|| format!("record {} can't be read", seq.0))?));
         }
-        Ok(Stored { snapshot, tail })
+        Ok(stored)
     }
 
     /// Frees segments that nobody needs; and if the journal is over its budget, the one that is needed least.
@@ -260,7 +286,7 @@ impl DiskStore {
     fn copy_forward(&self, journal: &mut Journal, segment: u32) -> Result<(), StoreError> {
         let index = journal.index(segment)?;
         let Some(file) = self.catalog().file(segment) else { return Ok(()) };
-        let (mut batch, mut entries) = (Batch::default(), Vec::new());
+        let mut batch = Batch::default();
         for placed in index.records.iter().filter(|placed| placed.head.kind != Kind::End) {
             if !self.catalog().needs(placed) {
                 continue;
@@ -273,21 +299,21 @@ impl DiskStore {
                     continue;
                 }
             };
-            if placed.head.kind == Kind::Entry {
-                let entry = segment::record(&bytes).and_then(|(_, payload)| segment::decode_entry(payload));
-                let Some(entry) = entry else {
+            let entry = segment::record(&bytes).and_then(|(_, payload)| segment::decode_entry(index.format, payload));
+            match placed.head.kind {
+                Kind::Entry if entry.is_none() => {
                     self.pinned.lock().unwrap_or_else(PoisonError::into_inner).insert(segment);
                     continue;
-                };
-                entries.push(entry);
+                }
+                Kind::Entry => batch.copy(placed.head, &bytes, entry),
+                _ => batch.copy(placed.head, &bytes, None),
             }
-            batch.copy(placed.head, &bytes);
             if batch.bytes() >= COPY_BYTES {
-                self.write(journal, &std::mem::take(&mut batch), &std::mem::take(&mut entries))?;
+                self.write(journal, &std::mem::take(&mut batch))?;
             }
         }
         if !batch.is_empty() {
-            self.write(journal, &batch, &entries)?;
+            self.write(journal, &batch)?;
         }
         let is_needed = self.catalog().live(segment) > 0;
         if is_needed { Ok(()) } else { self.free(journal, &[segment]) }
@@ -312,7 +338,7 @@ impl Store for DiskStore {
             };
             // A snapshot that was forgotten while it was read has newer ones in its place.
             match self.plan(name)? {
-                Some(now) if now.snapshot != plan.snapshot => plan = now,
+                Some(now) if now.entry != plan.entry => plan = now,
                 _ => return Err(error),
             }
         }
@@ -320,39 +346,37 @@ impl Store for DiskStore {
 
     fn append(&self, records: &[Append]) -> Result<(), StoreError> {
         let mut journal = self.journal();
-        let (batch, entries) = self.batch(records)?;
+        let batch = self.batch(records)?;
         if batch.is_empty() {
             return Ok(());
         }
         let before = journal.active().map(|(number, _)| number);
-        self.write(&mut journal, &batch, &entries)?;
+        self.write(&mut journal, &batch)?;
         let after = journal.active().map(|(number, _)| number);
         if after == before { Ok(()) } else { self.clean(&mut journal) }
     }
 
     fn compact(&self, name: &DocName, through: Seq, snapshot: &Bytes) -> Result<(), StoreError> {
-        self.create(name)?;
-        let (doc, current) = match self.catalog().find(name) {
-            Some((id, doc)) => (id, doc.entry.current),
-            None => return Ok(()),
+        let Some((doc, entry)) = self.catalog().find(name).map(|(id, doc)| (id, doc.entry.clone())) else {
+            return Ok(());
         };
-        if current.is_some_and(|current| through < current.through) {
-            // What is there holds it already.
+        let current = entry.current;
+        if through < current.map_or(entry.deleted(), |current| current.through) {
+            // What is there holds it already, or it's deleted.
             return Ok(());
         }
-        let generation = current.map_or(1, |pointer| pointer.generation + 1);
-        let hash = *blake3::hash(snapshot).as_bytes();
-        let pointer = Pointer { generation, through, len: snapshot.len() as u64, hash };
-        self.snapshots.put(doc, &pointer, snapshot)?;
+        let pointer = self.put(doc, entry.generation() + 1, through, snapshot)?;
         let is_whole = match current {
             Some(current) => self.snapshots.get(doc, &current)?.is_some(),
             None => true,
         };
         let mut journal = self.journal();
-        let Some((entry, version, unneeded)) = self.catalog().advanced(doc, pointer, is_whole) else { return Ok(()) };
+        let Some((version, entry, unneeded)) = self.catalog().advanced(doc, pointer, is_whole) else {
+            return Ok(self.snapshots.remove(doc, &pointer)?);
+        };
         let mut batch = Batch::default();
-        batch.entry(doc, version, &entry);
-        self.write(&mut journal, &batch, &[entry])?;
+        batch.entry(doc, version, entry);
+        self.write(&mut journal, &batch)?;
         self.clean(&mut journal)?;
         drop(journal);
         match unneeded {
@@ -361,26 +385,84 @@ impl Store for DiskStore {
         }
     }
 
-    fn create(&self, name: &DocName) -> Result<bool, StoreError> {
+    fn create(&self, name: &DocName, durability: Option<Durability>) -> Result<bool, StoreError> {
         let mut journal = self.journal();
-        let doc = match self.catalog() {
-            catalog if catalog.find(name).is_some() => return Ok(false),
-            catalog => catalog.free_id(),
-        };
-        let entry = Entry { name: name.clone(), current: None, previous: None };
+        let Draft { doc, version, entry, is_known, .. } = self.draft(name);
+        if is_known && entry.exists {
+            return Ok(false);
+        }
         let mut batch = Batch::default();
-        batch.entry(doc, 1, &entry);
-        self.write(&mut journal, &batch, &[entry])?;
+        batch.entry(doc, version, Entry { exists: true, durability, ..entry });
+        self.write(&mut journal, &batch)?;
         Ok(true)
     }
 
+    fn delete(&self, name: &DocName, through: Seq, clients: &[ClientId]) -> Result<(), StoreError> {
+        let mut journal = self.journal();
+        let Draft { doc, version, entry, last, .. } = self.draft(name);
+        follows(name, last, through)?;
+        let unneeded = [entry.current, entry.previous];
+        let mut batch = Batch::default();
+        batch.entry(doc, version, entry.buried(through, clients));
+        self.write(&mut journal, &batch)?;
+        self.clean(&mut journal)?;
+        drop(journal);
+        for pointer in unneeded.iter().flatten() {
+            self.snapshots.remove(doc, pointer)?;
+        }
+        Ok(())
+    }
+
+    fn import(&self, documents: &[(DocName, Stored)]) -> Result<(), StoreError> {
+        // Held all the time: nobody takes the numbers meanwhile.
+        let mut journal = self.journal();
+        let (mut batch, first) = (Batch::default(), self.catalog().free_id());
+        for (doc, (name, stored)) in (first..).zip(documents) {
+            let Draft { entry, is_known, .. } = self.catalog().draft(name, doc);
+            if is_known {
+                return Err(StoreError::Exists(name.clone()));
+            }
+            let grave = stored.tombstone.clone().map(|tombstone| Grave { tombstone, generation: 0 });
+            let current = match &stored.snapshot {
+                Some((through, snapshot)) => Some(self.put(doc, 1, *through, snapshot)?),
+                None => None,
+            };
+            let (exists, durability) = (stored.exists, stored.durability);
+            batch.entry(doc, 1, Entry { exists, durability, current, grave, ..entry });
+            let mut last = stored.floor();
+            for (seq, record) in &stored.tail {
+                follows(name, last, *seq)?;
+                last = *seq;
+                batch.update(doc, *seq, record);
+            }
+        }
+        if batch.is_empty() { Ok(()) } else { self.write(&mut journal, &batch) }
+    }
+
+    fn contains(&self, name: &DocName) -> Result<bool, StoreError> {
+        Ok(self.catalog().find(name).is_some_and(|(_, doc)| doc.entry.exists))
+    }
+
     fn list(&self, after: Option<&DocName>, limit: usize) -> Result<Vec<DocName>, StoreError> {
-        Ok(self.catalog().names(after, limit))
+        Ok(self.catalog().names(after, limit, true))
+    }
+
+    fn deleted(&self, after: Option<&DocName>, limit: usize) -> Result<Vec<DocName>, StoreError> {
+        Ok(self.catalog().names(after, limit, false))
+    }
+
+    fn node(&self) -> Option<NodeId> {
+        Some(self.node)
     }
 
     fn close(&self) -> Result<(), StoreError> {
         Ok(self.journal().seal()?)
     }
+}
+
+/// Whether a position is the one after the last.
+fn follows(name: &DocName, last: Seq, seq: Seq) -> Result<(), StoreError> {
+    if seq == last.next() { Ok(()) } else { Err(StoreError::OutOfOrder { name: name.clone(), seq, last }) }
 }
 
 impl Drop for DiskStore {
@@ -445,7 +527,7 @@ mod tests {
         let place = Scratch::new("freed");
         let (idle, busy) = (name("idle"), name("busy"));
         let mut store = place.open();
-        let mut expected = Stored::default();
+        let mut expected = Stored { exists: true, ..Stored::default() };
         for seq in 1..=2_000u64 {
             if seq % 100 == 1 {
                 let seq = seq / 100 + 1;
@@ -530,8 +612,10 @@ mod tests {
         let store = place.open();
         assert!(matches!(DiskStore::open(&place.0), Err(StoreError::Locked(_))));
         drop(store);
-        fs::write(place.0.join("store"), "y-mesh store\nformat 2\nanything").unwrap();
-        assert!(matches!(DiskStore::open(&place.0), Err(StoreError::Format { found: 2, .. })));
+        for found in [1, 3] {
+            fs::write(place.0.join("store"), format!("y-mesh store\nformat {found}\nanything")).unwrap();
+            assert!(matches!(DiskStore::open(&place.0), Err(StoreError::Format { found: it, .. }) if it == found));
+        }
         fs::write(place.0.join("store"), "something else").unwrap();
         assert!(matches!(DiskStore::open(&place.0), Err(StoreError::Unreadable { .. })));
     }

@@ -4,11 +4,13 @@
 
 use bytes::{BufMut, Bytes};
 
-use crate::document::{Record, WallTime};
-use crate::id::{DocName, Identity, Seq};
+use crate::document::{Durability, Record, Tombstone, WallTime};
+use crate::id::{ClientId, DocName, Identity, Seq};
 
-/// The version of every format here.
-pub const FORMAT: u32 = 1;
+/// The version of every format here that is written.
+pub const FORMAT: u32 = 2;
+/// The oldest version that is read.
+pub const OLDEST_FORMAT: u32 = 1;
 /// Bytes in front of a record's payload.
 pub const RECORD_HEAD: usize = 25;
 /// Bytes in front of a batch's records.
@@ -78,8 +80,51 @@ pub struct Pointer {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     pub name: DocName,
+    pub exists: bool,
+    pub durability: Option<Durability>,
     pub current: Option<Pointer>,
     pub previous: Option<Pointer>,
+    pub grave: Option<Grave>,
+}
+
+/// What is kept of the deleted documents of a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grave {
+    pub tombstone: Tombstone,
+    /// The last generation of their snapshots, so that none of them is ever taken for a later one.
+    pub generation: u32,
+}
+
+impl Entry {
+    /// The entry of a document that was just created.
+    pub fn new(name: DocName) -> Self {
+        Self { name, exists: true, durability: None, current: None, previous: None, grave: None }
+    }
+
+    /// The last record that isn't needed any more, or was never there.
+    pub fn floor(&self) -> Seq {
+        let deleted = self.deleted();
+        self.previous.map_or(deleted, |previous| previous.through.max(deleted))
+    }
+
+    /// The position of the last deletion.
+    pub fn deleted(&self) -> Seq {
+        self.grave.as_ref().map_or(Seq(0), |grave| grave.tombstone.through)
+    }
+
+    /// The entry once the document is deleted.
+    pub fn buried(self, through: Seq, clients: &[ClientId]) -> Self {
+        let incarnation = self.grave.as_ref().map_or(1, |grave| grave.tombstone.incarnation.saturating_add(1));
+        let tombstone = Tombstone { incarnation, through, clients: clients.to_vec() };
+        let grave = Grave { tombstone, generation: self.generation() };
+        Self { exists: false, grave: Some(grave), ..Self::new(self.name) }
+    }
+
+    /// The generation of the last snapshot that there ever was; 0 if there never was any.
+    pub fn generation(&self) -> u32 {
+        let grave = self.grave.as_ref().map_or(0, |grave| grave.generation);
+        self.current.map_or(grave, |current| current.generation)
+    }
 }
 
 /// Records on their way into the journal: all of them, or none.
@@ -87,6 +132,7 @@ pub struct Entry {
 pub struct Batch {
     body: Vec<u8>,
     records: Vec<(RecordHead, usize, usize)>,
+    entries: Vec<Entry>,
 }
 
 impl Batch {
@@ -108,8 +154,14 @@ impl Batch {
         });
     }
 
-    pub fn entry(&mut self, doc: u64, version: u64, entry: &Entry) {
-        self.add(RecordHead { kind: Kind::Entry, doc, seq: version }, |body| encode_entry(entry, body));
+    pub fn entry(&mut self, doc: u64, version: u64, entry: Entry) {
+        self.add(RecordHead { kind: Kind::Entry, doc, seq: version }, |body| encode_entry(&entry, body));
+        self.entries.push(entry);
+    }
+
+    /// The entries among its records, in their order.
+    pub fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.iter()
     }
 
     pub fn freed(&mut self, segment: u32) {
@@ -120,8 +172,9 @@ impl Batch {
         self.add(RecordHead { kind: Kind::End, doc: 0, seq: 0 }, |_| {});
     }
 
-    /// A whole record as it lies elsewhere.
-    pub fn copy(&mut self, head: RecordHead, record: &[u8]) {
+    /// A whole record as it lies elsewhere, and the entry that it is, if it's one.
+    pub fn copy(&mut self, head: RecordHead, record: &[u8], entry: Option<Entry>) {
+        self.entries.extend(entry);
         self.records.push((head, self.body.len(), record.len()));
         self.body.extend_from_slice(record);
     }
@@ -193,6 +246,7 @@ pub struct Mark {
 /// The front of a segment: which one it is, how long it was made, and which others there were then.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SegmentHead {
+    pub format: u32,
     pub mark: Mark,
     /// The file had so many bytes when it was made. It's shorter only once it's complete, or if it was cut.
     pub allocated: u64,
@@ -202,7 +256,7 @@ pub struct SegmentHead {
 impl SegmentHead {
     pub fn encode(&self) -> Vec<u8> {
         let mut bytes = SEGMENT_MAGIC.to_vec();
-        bytes.put_u32_le(FORMAT);
+        bytes.put_u32_le(self.format);
         bytes.put_u32_le(self.mark.number);
         bytes.put_u64_le(self.mark.salt);
         bytes.put_u64_le(self.allocated);
@@ -215,15 +269,15 @@ impl SegmentHead {
     /// The head and its length in bytes.
     pub fn decode(bytes: &[u8]) -> Option<(Self, usize)> {
         let mut cursor = Cursor(bytes);
-        let is_ours = cursor.take(8)? == SEGMENT_MAGIC && cursor.u32()? == FORMAT;
+        let (is_ours, format) = (cursor.take(8)? == SEGMENT_MAGIC, cursor.u32()?);
         let mark = Mark { number: cursor.u32()?, salt: cursor.u64()? };
         let (allocated, count) = (cursor.u64()?, cursor.u32()? as usize);
-        if !is_ours || count > cursor.0.len() / 4 {
+        if !is_ours || !(OLDEST_FORMAT..=FORMAT).contains(&format) || count > cursor.0.len() / 4 {
             return None;
         }
         let others = (0..count).map(|_| cursor.u32()).collect::<Option<Vec<_>>>()?;
         let len = bytes.len() - cursor.0.len();
-        (cursor.u32()? == crc32c::crc32c(&bytes[..len])).then_some((Self { mark, allocated, others }, len + 4))
+        (cursor.u32()? == crc32c::crc32c(&bytes[..len])).then_some((Self { format, mark, allocated, others }, len + 4))
     }
 }
 
@@ -273,14 +327,45 @@ fn encode_entry(entry: &Entry, body: &mut Vec<u8>) {
             body.extend_from_slice(&pointer.hash);
         }
     }
+    body.put_u8(u8::from(entry.exists));
+    body.put_u8(match entry.durability {
+        None => 0,
+        Some(Durability::Memory) => 1,
+        Some(Durability::Local) => 2,
+    });
+    body.put_u8(u8::from(entry.grave.is_some()));
+    if let Some(Grave { tombstone, generation }) = &entry.grave {
+        body.put_u32_le(*generation);
+        body.put_u32_le(tombstone.incarnation);
+        body.put_u64_le(tombstone.through.0);
+        body.put_u32_le(tombstone.clients.len() as u32);
+        tombstone.clients.iter().for_each(|client| body.put_u64_le(client.0));
+    }
 }
 
-/// An entry record's payload.
-pub fn decode_entry(payload: &[u8]) -> Option<Entry> {
+/// An entry record's payload, as a segment of this format holds it.
+pub fn decode_entry(format: u32, payload: &[u8]) -> Option<Entry> {
     let mut cursor = Cursor(payload);
     let len = cursor.u32()? as usize;
     let name = DocName::new(std::str::from_utf8(cursor.take(len)?).ok()?).ok()?;
-    let mut pointer = || match cursor.u8()? {
+    let (current, previous) = (decode_pointer(&mut cursor)?, decode_pointer(&mut cursor)?);
+    let entry = Entry { current, previous, ..Entry::new(name) };
+    if format == 1 {
+        return Some(entry);
+    }
+    let exists = cursor.u8()? == 1;
+    let durability = match cursor.u8()? {
+        0 => None,
+        1 => Some(Durability::Memory),
+        2 => Some(Durability::Local),
+        _ => return None,
+    };
+    let grave = if cursor.u8()? == 1 { Some(decode_grave(&mut cursor)?) } else { None };
+    Some(Entry { exists, durability, grave, ..entry })
+}
+
+fn decode_pointer(cursor: &mut Cursor<'_>) -> Option<Option<Pointer>> {
+    match cursor.u8()? {
         0 => Some(None),
         _ => Some(Some(Pointer {
             generation: cursor.u32()?,
@@ -288,8 +373,14 @@ pub fn decode_entry(payload: &[u8]) -> Option<Entry> {
             len: cursor.u64()?,
             hash: cursor.take(HASH_BYTES)?.try_into().ok()?,
         })),
-    };
-    Some(Entry { name, current: pointer()?, previous: pointer()? })
+    }
+}
+
+fn decode_grave(cursor: &mut Cursor<'_>) -> Option<Grave> {
+    let (generation, incarnation, through) = (cursor.u32()?, cursor.u32()?, Seq(cursor.u64()?));
+    let count = cursor.u32()?;
+    let clients = (0..count).map(|_| cursor.u64().map(ClientId)).collect::<Option<_>>()?;
+    Some(Grave { tombstone: Tombstone { incarnation, through, clients }, generation })
 }
 
 /// What a walk over a segment found.

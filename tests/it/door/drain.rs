@@ -5,6 +5,7 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use super::{Answer, Server, close_code, ms, soon};
+use crate::support::watched::Watched;
 
 #[tokio::test]
 async fn everybody_is_sent_away_to_come_back() {
@@ -26,14 +27,14 @@ async fn everybody_is_sent_away_to_come_back() {
 
 #[tokio::test]
 async fn what_was_written_last_is_saved() {
-    let store = std::sync::Arc::new(y_mesh::MemoryStore::new());
-    let server = Server::with(|_| {}, |node| node.store(super::loading::Kept(store.clone())), |door| door).await;
+    let store = Watched::kept();
+    let server = Server::with(|_| {}, |node| node.store(store.clone()), |door| door).await;
     let mut ada = server.visit("/ws/notes", 1).await;
     ada.write("the last words").await;
     // The echo says that they're in the document; nothing has said that they're saved.
     ada.until("its echo", |ada| !ada.client.updates.is_empty()).await;
     soon("the end", server.stop()).await.unwrap();
-    let again = Server::with(|_| {}, |node| node.store(super::loading::Kept(store)), |door| door).await;
+    let again = Server::with(|_| {}, |node| node.store(store), |door| door).await;
     again.visit("/ws/notes", 2).await.reads("the last words").await;
 }
 

@@ -2,48 +2,12 @@
 
 use std::sync::{Arc, Condvar, Mutex};
 
-use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
 use tokio_tungstenite::tungstenite::Message;
-use y_mesh::document::Stored;
-use y_mesh::store::{Append, Store};
-use y_mesh::{DocName, Durability, MemoryStore, Seq, StoreError};
 
 use super::{Server, Visitor, close_code, ms, soon};
 use crate::support::client::Client;
-
-/// A memory store that outlives its node.
-pub struct Kept(pub Arc<MemoryStore>);
-
-impl Store for Kept {
-    fn name(&self) -> &'static str {
-        self.0.name()
-    }
-
-    fn durability(&self) -> Durability {
-        self.0.durability()
-    }
-
-    fn load(&self, name: &DocName) -> Result<Stored, StoreError> {
-        self.0.load(name)
-    }
-
-    fn append(&self, records: &[Append]) -> Result<(), StoreError> {
-        self.0.append(records)
-    }
-
-    fn compact(&self, name: &DocName, through: Seq, snapshot: &Bytes) -> Result<(), StoreError> {
-        self.0.compact(name, through, snapshot)
-    }
-
-    fn create(&self, name: &DocName) -> Result<bool, StoreError> {
-        self.0.create(name)
-    }
-
-    fn list(&self, after: Option<&DocName>, limit: usize) -> Result<Vec<DocName>, StoreError> {
-        self.0.list(after, limit)
-    }
-}
+use crate::support::watched::{Call, Watched};
 
 /// What loads wait for.
 #[derive(Default)]
@@ -57,49 +21,22 @@ impl Gate {
         *self.is_open.lock().unwrap() = true;
         self.opened.notify_all();
     }
-}
 
-/// A store whose loads wait at a gate.
-struct Gated {
-    kept: Kept,
-    gate: Arc<Gate>,
-}
-
-impl Store for Gated {
-    fn name(&self) -> &'static str {
-        self.kept.name()
-    }
-
-    fn durability(&self) -> Durability {
-        self.kept.durability()
-    }
-
-    fn load(&self, name: &DocName) -> Result<Stored, StoreError> {
-        drop(self.gate.opened.wait_while(self.gate.is_open.lock().unwrap(), |is_open| !*is_open).unwrap());
-        self.kept.load(name)
-    }
-
-    fn append(&self, records: &[Append]) -> Result<(), StoreError> {
-        self.kept.append(records)
-    }
-
-    fn compact(&self, name: &DocName, through: Seq, snapshot: &Bytes) -> Result<(), StoreError> {
-        self.kept.compact(name, through, snapshot)
-    }
-
-    fn create(&self, name: &DocName) -> Result<bool, StoreError> {
-        self.kept.create(name)
-    }
-
-    fn list(&self, after: Option<&DocName>, limit: usize) -> Result<Vec<DocName>, StoreError> {
-        self.kept.list(after, limit)
+    fn pass(&self) {
+        drop(self.opened.wait_while(self.is_open.lock().unwrap(), |is_open| !*is_open).unwrap());
     }
 }
 
 /// A server whose documents load when the gate opens.
 async fn gated(load_max: std::time::Duration) -> (Server, Arc<Gate>) {
     let gate = Arc::new(Gate::default());
-    let store = Gated { kept: Kept(Arc::default()), gate: gate.clone() };
+    let its = gate.clone();
+    let store = Watched::new(move |call| {
+        if let Call::Load(_) = call {
+            its.pass();
+        }
+        Ok(())
+    });
     let server = Server::with(|config| config.timing.load_max = load_max, |node| node.store(store), |door| door).await;
     (server, gate)
 }

@@ -3,12 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use bytes::Bytes;
-use y_mesh::document::{CloseCode, Stored};
-use y_mesh::store::{Append, Store};
-use y_mesh::{DocName, Durability, Error, Identity, MemoryStore, Node, Seq, StoreError};
+use y_mesh::document::CloseCode;
+use y_mesh::{Error, Identity, Node};
 
 use super::{PATIENCE, Visitor, name};
+use crate::support::watched::Watched;
 
 #[tokio::test]
 async fn a_panic_in_one_document_leaves_the_others_alone_and_loses_nothing() {
@@ -30,63 +29,30 @@ async fn a_panic_in_one_document_leaves_the_others_alone_and_loses_nothing() {
     assert!(node.metrics().render().contains("ymesh_document_faults_total 1"));
 }
 
-/// Works until it's told not to.
-#[derive(Default)]
+/// Lets a store work until it's told not to.
+#[derive(Clone, Default)]
 struct Failing {
-    inner: MemoryStore,
     fails: Arc<AtomicBool>,
     panics: Arc<AtomicBool>,
 }
 
 impl Failing {
-    fn check(&self) -> Result<(), StoreError> {
-        assert!(!self.panics.load(Ordering::Relaxed), "on purpose: a bug in a store");
-        match self.fails.load(Ordering::Relaxed) {
-            true => Err(std::io::Error::other("the disk is gone").into()),
-            false => Ok(()),
-        }
-    }
-}
-
-impl Store for Failing {
-    fn name(&self) -> &'static str {
-        "failing"
-    }
-
-    fn durability(&self) -> Durability {
-        self.inner.durability()
-    }
-
-    fn load(&self, name: &DocName) -> Result<Stored, StoreError> {
-        self.check()?;
-        self.inner.load(name)
-    }
-
-    fn append(&self, records: &[Append]) -> Result<(), StoreError> {
-        self.check()?;
-        self.inner.append(records)
-    }
-
-    fn compact(&self, name: &DocName, through: Seq, snapshot: &Bytes) -> Result<(), StoreError> {
-        self.check()?;
-        self.inner.compact(name, through, snapshot)
-    }
-
-    fn create(&self, name: &DocName) -> Result<bool, StoreError> {
-        self.check()?;
-        self.inner.create(name)
-    }
-
-    fn list(&self, after: Option<&DocName>, limit: usize) -> Result<Vec<DocName>, StoreError> {
-        self.check()?;
-        self.inner.list(after, limit)
+    fn store(&self) -> Watched {
+        let failing = self.clone();
+        Watched::new(move |_| {
+            assert!(!failing.panics.load(Ordering::Relaxed), "on purpose: a bug in a store");
+            match failing.fails.load(Ordering::Relaxed) {
+                true => Err(std::io::Error::other("the disk is gone").into()),
+                false => Ok(()),
+            }
+        })
     }
 }
 
 #[tokio::test]
 async fn d5_a_store_that_fails_closes_sessions_and_makes_the_node_unready() {
-    let store = Failing::default();
-    let fails = store.fails.clone();
+    let failing = Failing::default();
+    let (store, fails) = (failing.store(), failing.fails.clone());
     let node = Node::builder().store(store).start().unwrap();
     let mut visitor = Visitor::join(&node, &name("a"), 1).await;
     visitor.write("kept").await;
@@ -103,8 +69,9 @@ async fn d5_a_store_that_fails_closes_sessions_and_makes_the_node_unready() {
 
 #[tokio::test]
 async fn d5_a_store_that_panics_has_failed_like_any_other() {
-    let store = Failing::default();
-    let panics = store.panics.clone();
+    let failing = Failing::default();
+    let store = failing.store();
+    let panics = failing.panics.clone();
     let node = Node::builder().store(store).start().unwrap();
     let mut visitor = Visitor::join(&node, &name("a"), 1).await;
     visitor.write("kept").await;
@@ -117,8 +84,8 @@ async fn d5_a_store_that_panics_has_failed_like_any_other() {
 
 #[tokio::test]
 async fn d5_a_store_that_fails_closes_those_too_who_wait_for_nothing() {
-    let store = Failing::default();
-    let fails = store.fails.clone();
+    let failing = Failing::default();
+    let (store, fails) = (failing.store(), failing.fails.clone());
     let node = Node::builder().store(store).start().unwrap();
     let mut writer = Visitor::join(&node, &name("a"), 1).await;
     let mut reader = Visitor::join(&node, &name("b"), 2).await;
@@ -132,8 +99,8 @@ async fn d5_a_store_that_fails_closes_those_too_who_wait_for_nothing() {
 
 #[tokio::test]
 async fn i2_a_load_that_fails_is_an_error_and_no_empty_document() {
-    let store = Failing::default();
-    let fails = store.fails.clone();
+    let failing = Failing::default();
+    let (store, fails) = (failing.store(), failing.fails.clone());
     let node = Node::builder().store(store).start().unwrap();
     fails.store(true, Ordering::Relaxed);
     let mut visitor = Visitor::join(&node, &name("a"), 1).await;

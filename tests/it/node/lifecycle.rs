@@ -4,56 +4,33 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use bytes::Bytes;
 use y_mesh::document::Stored;
-use y_mesh::store::{Append, Store};
+use y_mesh::store::Store;
 use y_mesh::yrs::{GetString, ReadTxn, Text, WriteTxn};
-use y_mesh::{Config, DocName, Durability, Error, Identity, MemoryStore, Node, Seq, StoreError};
+use y_mesh::{Config, DocName, Error, Identity, Node};
 
 use super::{PATIENCE, Visitor, name};
 use crate::support::content::TEXT;
+use crate::support::watched::{Call, Watched};
 
-/// A memory store that counts the loads of each document.
+/// How often each document was loaded.
 #[derive(Clone, Default)]
-struct Counting {
-    inner: Arc<MemoryStore>,
-    loads: Arc<Mutex<BTreeMap<DocName, u64>>>,
-}
+struct Loads(Arc<Mutex<BTreeMap<DocName, u64>>>);
 
-impl Counting {
-    fn loads(&self, of: &DocName) -> u64 {
-        self.loads.lock().unwrap().get(of).copied().unwrap_or(0)
-    }
-}
-
-impl Store for Counting {
-    fn name(&self) -> &'static str {
-        "counting"
+impl Loads {
+    fn of(&self, document: &DocName) -> u64 {
+        self.0.lock().unwrap().get(document).copied().unwrap_or(0)
     }
 
-    fn durability(&self) -> Durability {
-        self.inner.durability()
-    }
-
-    fn load(&self, name: &DocName) -> Result<Stored, StoreError> {
-        *self.loads.lock().unwrap().entry(name.clone()).or_default() += 1;
-        self.inner.load(name)
-    }
-
-    fn append(&self, records: &[Append]) -> Result<(), StoreError> {
-        self.inner.append(records)
-    }
-
-    fn compact(&self, name: &DocName, through: Seq, snapshot: &Bytes) -> Result<(), StoreError> {
-        self.inner.compact(name, through, snapshot)
-    }
-
-    fn create(&self, name: &DocName) -> Result<bool, StoreError> {
-        self.inner.create(name)
-    }
-
-    fn list(&self, after: Option<&DocName>, limit: usize) -> Result<Vec<DocName>, StoreError> {
-        self.inner.list(after, limit)
+    /// A store in memory whose loads are counted here.
+    fn store(&self) -> Watched {
+        let loads = self.clone();
+        Watched::new(move |call| {
+            if let Call::Load(name) = call {
+                *loads.0.lock().unwrap().entry(name.clone()).or_default() += 1;
+            }
+            Ok(())
+        })
     }
 }
 
@@ -70,7 +47,8 @@ fn rounds() -> u64 {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_first_visitors_never_make_two_copies() {
-    let store = Counting::default();
+    let loads = Loads::default();
+    let store = loads.store();
     let node = Node::builder().store(store.clone()).start().unwrap();
     for round in 0..rounds() {
         let document = name(&format!("fresh/{round}"));
@@ -90,13 +68,14 @@ async fn two_first_visitors_never_make_two_copies() {
         a.until(|visitor| visitor.client.text().len() == 2).await;
         b.until(|visitor| visitor.client.text().len() == 2).await;
         assert_eq!(a.client.text(), b.client.text());
-        assert_eq!(store.loads(&document), 1, "round {round}");
+        assert_eq!(loads.of(&document), 1, "round {round}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn d6_joining_while_it_retires_never_loses_or_doubles_anything() {
-    let store = Counting::default();
+    let loads = Loads::default();
+    let store = loads.store();
     let config = config(|config| config.timing.idle_max = Duration::ZERO);
     let node = Node::builder().config(config).store(store.clone()).start().unwrap();
     let documents: Vec<_> = (0..rounds() / 100).map(|index| name(&format!("busy/{index}"))).collect();
@@ -115,7 +94,7 @@ async fn d6_joining_while_it_retires_never_loses_or_doubles_anything() {
         leaving = Some(visitor);
     }
     drop(leaving);
-    let loads: u64 = documents.iter().map(|document| store.loads(document)).sum();
+    let loads: u64 = documents.iter().map(|document| loads.of(document)).sum();
     assert!(loads > documents.len() as u64, "no document ever retired between two visitors");
     let late = node.shutdown(PATIENCE).await;
     assert!(late.is_empty(), "{late:?} never went");
@@ -146,7 +125,8 @@ async fn what_a_client_sent_just_before_it_hung_up_is_kept() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_idle_document_is_retired_and_comes_back_whole() {
-    let store = Counting::default();
+    let loads = Loads::default();
+    let store = loads.store();
     let config = config(|config| config.timing.idle_max = Duration::from_millis(1));
     let node = Node::builder().config(config).store(store.clone()).start().unwrap();
     let document = name("idle");
@@ -161,7 +141,7 @@ async fn an_idle_document_is_retired_and_comes_back_whole() {
     tokio::time::timeout(PATIENCE, retired).await.expect("it never retires, though a handle is held and no seat");
     let text = handle.read(|txn| txn.get_text(TEXT).map(|text| text.get_string(txn))).await.unwrap();
     assert_eq!(text.as_deref(), Some("kept"));
-    assert_eq!(store.loads(&document), 2);
+    assert_eq!(loads.of(&document), 2);
 }
 
 #[tokio::test]

@@ -63,12 +63,12 @@ fn d2_a_hole_in_the_records_is_an_error() {
     };
     let open =
         |stored: &Stored| Document::open(stored, ClientId(5), Config::default().into(), Default::default()).err();
-    let hole = Stored { snapshot: None, tail: vec![(Seq(1), record(1)), (Seq(3), record(2))] };
+    let hole = Stored { tail: vec![(Seq(1), record(1)), (Seq(3), record(2))], ..Stored::default() };
     assert_eq!(open(&hole), Some(OpenError::Hole(Seq(1), Seq(3))));
-    let late = Stored { snapshot: None, tail: vec![(Seq(2), record(1))] };
+    let late = Stored { tail: vec![(Seq(2), record(1))], ..Stored::default() };
     assert_eq!(open(&late), Some(OpenError::Hole(Seq(0), Seq(2))));
     let snapshot = Some((Seq(4), Bytes::from_static(&[0, 0])));
-    let early = Stored { snapshot, tail: vec![(Seq(4), record(1))] };
+    let early = Stored { snapshot, tail: vec![(Seq(4), record(1))], ..Stored::default() };
     assert_eq!(open(&early), Some(OpenError::Hole(Seq(4), Seq(4))));
 }
 
@@ -78,9 +78,9 @@ fn d2_what_is_no_update_or_stands_on_nothing_is_an_error_that_names_the_record()
         |stored: &Stored| Document::open(stored, ClientId(5), Config::default().into(), Default::default()).err();
     for bytes in [vec![9, 9], raw::alone(1, 5, [raw::text(TEXT, "a")])] {
         let record = Record { update: bytes.clone().into(), author: Identity::anonymous(), at: Default::default() };
-        let tail = Stored { snapshot: None, tail: vec![(Seq(1), record)] };
+        let tail = Stored { tail: vec![(Seq(1), record)], ..Stored::default() };
         assert!(matches!(open(&tail), Some(OpenError::Record(Seq(1), _))), "{bytes:?}");
-        let snapshot = Stored { snapshot: Some((Seq(1), bytes.into())), tail: Vec::new() };
+        let snapshot = Stored { snapshot: Some((Seq(1), bytes.into())), ..Stored::default() };
         assert!(matches!(open(&snapshot), Some(OpenError::Snapshot(_))));
     }
 }

@@ -1,8 +1,9 @@
 //! What every store owes: each rule of the trait, for each store of the crate.
 
 use bytes::Bytes;
+use y_mesh::document::{Stored, Tombstone};
 use y_mesh::store::{Append, Durability, MemoryStore, Store, StoreError};
-use y_mesh::{DocName, Seq};
+use y_mesh::{ClientId, DocName, Seq};
 
 use super::{Model, Place, append, filled, name};
 use crate::support::random::Random;
@@ -43,7 +44,10 @@ impl Subject {
 
     fn compare(&self) {
         assert_eq!(self.store().list(None, usize::MAX).unwrap(), self.model.names());
+        let deleted: Vec<_> = self.model.0.keys().filter(|name| !self.model.0[name].exists).cloned().collect();
+        assert_eq!(self.store().deleted(None, usize::MAX).unwrap(), deleted);
         for (name, expected) in &self.model.0 {
+            assert_eq!(self.store().contains(name).unwrap(), expected.exists);
             // Their text would be long.
             assert!(self.store().load(name).unwrap() == *expected, "{name:?} isn't what it was");
         }
@@ -73,8 +77,20 @@ impl Subject {
     }
 
     fn create(&mut self, name: &DocName, is_new: bool) {
-        assert_eq!(self.store().create(name).unwrap(), is_new);
-        self.model.create(name);
+        self.create_with(name, None, is_new);
+    }
+
+    fn create_with(&mut self, name: &DocName, durability: Option<Durability>, is_new: bool) {
+        assert_eq!(self.store().create(name, durability).unwrap(), is_new);
+        self.model.create(name, durability);
+        self.check();
+    }
+
+    fn delete(&mut self, name: &DocName, clients: &[u64]) {
+        let through = Seq(self.model.last(name)).next();
+        let clients: Vec<_> = clients.iter().map(|client| ClientId(*client)).collect();
+        self.store().delete(name, through, &clients).unwrap();
+        self.model.delete(name, through, &clients);
         self.check();
     }
 }
@@ -107,6 +123,9 @@ contract! {
     a_batch_holds_several_documents a_snapshot_takes_the_place_of_what_it_holds
     snapshots_of_every_size_come_back updates_of_every_size_come_back created_documents_are_listed
     names_are_listed_in_pages whatever_is_done_is_kept closing_is_no_end
+    what_is_deleted_is_gone_and_its_positions_with_it a_deletion_out_of_order_changes_nothing
+    a_snapshot_that_comes_after_the_deletion_is_not_taken what_a_document_is_created_with_is_kept
+    what_one_store_gives_another_takes a_name_that_is_known_is_not_imported
 }
 
 fn an_unknown_document_is_empty(subject: &mut Subject) {
@@ -221,9 +240,10 @@ fn whatever_is_done_is_kept(subject: &mut Subject) {
         let doc = &docs[random.below(docs.len())];
         let last = subject.model.last(doc);
         match random.below(8) {
-            0 => subject.create(doc, !subject.model.0.contains_key(doc)),
-            1 | 2 if last > 0 => {
-                let held = subject.model.0[doc].snapshot.as_ref().map_or(1, |(seq, _)| seq.0);
+            0 => subject.create(doc, !subject.model.names().contains(doc)),
+            3 if step % 3 == 0 => subject.delete(doc, &[1, step]),
+            1 | 2 if subject.model.0.get(doc).is_some_and(|stored| last > stored.floor().0) => {
+                let held = subject.model.0[doc].floor().0 + 1;
                 let through = held + random.below((last - held + 1) as usize) as u64;
                 subject.compact(doc, through, &filled(step, random.below(12_000)));
             }
@@ -245,5 +265,85 @@ fn closing_is_no_end(subject: &mut Subject) {
         subject.store().close().unwrap();
         subject.store().close().unwrap();
         subject.compare();
+    }
+}
+
+fn what_is_deleted_is_gone_and_its_positions_with_it(subject: &mut Subject) {
+    let (doc, other) = (name("notes"), name("other"));
+    subject.append(&[append(&doc, 1, 10), append(&doc, 2, 10_000), append(&other, 1, 10)]);
+    subject.compact(&doc, 2, &filled(2, 9_000));
+    subject.append(&[append(&doc, 3, 10)]);
+    subject.delete(&doc, &[7, 1 << 40]);
+    assert_eq!(subject.store().load(&doc).unwrap().last_seq(), Seq(4));
+    subject.refuse(&[append(&doc, 4, 10)], &append(&doc, 4, 10), 4);
+    subject.append(&[append(&doc, 5, 10)]);
+    subject.compact(&doc, 5, &filled(5, 9_000));
+    subject.delete(&doc, &[7, 8, 1 << 40]);
+    assert_eq!(subject.store().load(&doc).unwrap().tombstone.unwrap().incarnation, 2);
+    subject.create(&doc, true);
+    // Of a name that nobody ever wrote to, a tombstone may be left as well.
+    subject.delete(&name("nobody's"), &[]);
+}
+
+fn a_deletion_out_of_order_changes_nothing(subject: &mut Subject) {
+    let doc = name("notes");
+    subject.append(&[append(&doc, 1, 10)]);
+    for through in [0, 1, 3, u64::MAX] {
+        let refused = subject.store().delete(&doc, Seq(through), &[]);
+        assert!(matches!(refused, Err(StoreError::OutOfOrder { last: Seq(1), .. })), "{refused:?}");
+        subject.check();
+    }
+}
+
+fn a_snapshot_that_comes_after_the_deletion_is_not_taken(subject: &mut Subject) {
+    let doc = name("notes");
+    subject.append(&[append(&doc, 1, 10), append(&doc, 2, 10)]);
+    subject.delete(&doc, &[1]);
+    subject.store().compact(&doc, Seq(2), &filled(2, 9_000)).unwrap();
+    subject.check();
+    subject.append(&[append(&doc, 4, 10)]);
+    subject.store().compact(&doc, Seq(1), &filled(1, 9_000)).unwrap();
+    subject.check();
+}
+
+fn what_a_document_is_created_with_is_kept(subject: &mut Subject) {
+    let (doc, other) = (name("notes"), name("other"));
+    subject.create_with(&doc, Some(Durability::Memory), true);
+    subject.create_with(&doc, Some(Durability::Local), false);
+    subject.create_with(&other, Some(Durability::Local), true);
+    subject.append(&[append(&doc, 1, 10), append(&other, 1, 10)]);
+    subject.compact(&doc, 1, &filled(1, 10));
+    subject.delete(&other, &[1]);
+    subject.append(&[append(&other, 3, 10)]);
+    assert_eq!(subject.store().load(&other).unwrap().durability, None, "that was of the one that was deleted");
+}
+
+fn what_one_store_gives_another_takes(subject: &mut Subject) {
+    let records = |range: std::ops::RangeInclusive<u64>| {
+        range.map(|seq| (Seq(seq), append(&name("x"), seq, 2_000).record)).collect::<Vec<_>>()
+    };
+    let tombstone = Some(Tombstone { incarnation: 3, through: Seq(5), clients: vec![ClientId(1), ClientId(9)] });
+    let whole = Stored { exists: true, tail: records(1..=9), ..Stored::default() };
+    let snapshot = Some((Seq(7), filled(7, 9_000)));
+    let both = Stored { snapshot, durability: Some(Durability::Memory), tail: records(8..=9), ..whole.clone() };
+    let again = Stored { tombstone: tombstone.clone(), tail: records(6..=9), ..whole.clone() };
+    let gone = Stored { tombstone, ..Stored::default() };
+    let empty = Stored { exists: true, ..Stored::default() };
+    let all = [("whole", whole), ("both", both), ("again", again), ("gone", gone), ("empty", empty)];
+    let all: Vec<_> = all.into_iter().map(|(doc, stored)| (name(doc), stored)).collect();
+    subject.store().import(&all).unwrap();
+    subject.model.0.extend(all.clone());
+    subject.check();
+    subject.append(&all.iter().map(|(doc, stored)| append(doc, stored.last_seq().0 + 1, 10)).collect::<Vec<_>>());
+}
+
+fn a_name_that_is_known_is_not_imported(subject: &mut Subject) {
+    let (doc, gone) = (name("notes"), name("gone"));
+    subject.append(&[append(&doc, 1, 10)]);
+    subject.delete(&gone, &[1]);
+    for known in [&doc, &gone] {
+        let refused = subject.store().import(&[(known.clone(), Stored::default())]);
+        assert!(matches!(refused, Err(StoreError::Exists(name)) if name == *known));
+        subject.check();
     }
 }

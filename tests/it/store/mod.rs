@@ -2,6 +2,7 @@
 
 mod contract;
 mod damage;
+mod formats;
 mod freed;
 #[cfg(feature = "server")]
 mod kill;
@@ -15,9 +16,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
-use y_mesh::document::{Record, Stored, WallTime};
-use y_mesh::store::{Append, DiskOptions, DiskStore, StoreError};
-use y_mesh::{DocName, Seq};
+use y_mesh::document::{Record, Stored, Tombstone, WallTime};
+use y_mesh::store::{Append, DiskOptions, DiskStore, Durability, StoreError};
+use y_mesh::{ClientId, DocName, Seq};
 
 /// How often something random is done.
 fn rounds(variable: &str, default: usize) -> usize {
@@ -106,24 +107,36 @@ fn append(name: &DocName, seq: u64, length: usize) -> Append {
 struct Model(BTreeMap<DocName, Stored>);
 
 impl Model {
-    fn create(&mut self, name: &DocName) {
-        self.0.entry(name.clone()).or_default();
+    fn create(&mut self, name: &DocName, durability: Option<Durability>) {
+        let stored = self.0.entry(name.clone()).or_default();
+        if !stored.exists {
+            (stored.exists, stored.durability) = (true, durability);
+        }
     }
 
     fn append(&mut self, records: &[Append]) {
         for Append { name, seq, record } in records {
-            self.0.entry(name.clone()).or_default().tail.push((*seq, record.clone()));
+            let stored = self.0.entry(name.clone()).or_default();
+            stored.exists = true;
+            stored.tail.push((*seq, record.clone()));
         }
     }
 
     fn compact(&mut self, name: &DocName, through: Seq, snapshot: &Bytes) {
-        let stored = self.0.entry(name.clone()).or_default();
+        let stored = self.0.get_mut(name).unwrap();
         stored.snapshot = Some((through, snapshot.clone()));
         stored.tail.retain(|(seq, _)| *seq > through);
     }
 
+    fn delete(&mut self, name: &DocName, through: Seq, clients: &[ClientId]) {
+        let stored = self.0.entry(name.clone()).or_default();
+        let incarnation = stored.tombstone.as_ref().map_or(0, |tombstone| tombstone.incarnation) + 1;
+        let tombstone = Some(Tombstone { incarnation, through, clients: clients.to_vec() });
+        *stored = Stored { tombstone, ..Stored::default() };
+    }
+
     fn names(&self) -> Vec<DocName> {
-        self.0.keys().cloned().collect()
+        self.0.iter().filter(|(_, stored)| stored.exists).map(|(name, _)| name.clone()).collect()
     }
 
     fn last(&self, name: &DocName) -> u64 {

@@ -83,7 +83,7 @@ fn last_of(writes: &[Write]) -> Seq {
 }
 
 fn stored(writes: &[Write]) -> Stored {
-    let mut stored = Stored::default();
+    let mut stored = Stored { exists: !writes.is_empty(), ..Stored::default() };
     for write in writes {
         match write {
             Write::Append(seq, record) => stored.tail.push((*seq, record.clone())),

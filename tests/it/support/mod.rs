@@ -9,4 +9,5 @@ pub mod outbox;
 pub mod presence;
 pub mod random;
 pub mod raw;
+pub mod watched;
 pub mod world;

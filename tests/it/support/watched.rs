@@ -1,0 +1,96 @@
+//! A store in memory that outlives its node, with something that looks at each call before it's made.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use y_mesh::document::Stored;
+use y_mesh::store::{Append, Store};
+use y_mesh::{ClientId, DocName, Durability, MemoryStore, Seq, StoreError};
+
+/// What is called.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Call<'a> {
+    Load(&'a DocName),
+    Append,
+    Compact,
+    Create,
+    Delete,
+    Import,
+    List,
+}
+
+type Look = Arc<dyn Fn(Call<'_>) -> Result<(), StoreError> + Send + Sync>;
+
+/// Clones are the same store.
+#[derive(Clone)]
+pub struct Watched {
+    pub inner: Arc<MemoryStore>,
+    look: Look,
+}
+
+impl Watched {
+    /// `look` may refuse a call, or hold it up.
+    pub fn new(look: impl Fn(Call<'_>) -> Result<(), StoreError> + Send + Sync + 'static) -> Self {
+        Self { inner: Arc::default(), look: Arc::new(look) }
+    }
+
+    /// Just the store.
+    pub fn kept() -> Self {
+        Self::new(|_| Ok(()))
+    }
+}
+
+impl Store for Watched {
+    fn name(&self) -> &'static str {
+        "watched"
+    }
+
+    fn durability(&self) -> Durability {
+        self.inner.durability()
+    }
+
+    fn load(&self, name: &DocName) -> Result<Stored, StoreError> {
+        (self.look)(Call::Load(name))?;
+        self.inner.load(name)
+    }
+
+    fn append(&self, records: &[Append]) -> Result<(), StoreError> {
+        (self.look)(Call::Append)?;
+        self.inner.append(records)
+    }
+
+    fn compact(&self, name: &DocName, through: Seq, snapshot: &Bytes) -> Result<(), StoreError> {
+        (self.look)(Call::Compact)?;
+        self.inner.compact(name, through, snapshot)
+    }
+
+    fn create(&self, name: &DocName, durability: Option<Durability>) -> Result<bool, StoreError> {
+        (self.look)(Call::Create)?;
+        self.inner.create(name, durability)
+    }
+
+    fn delete(&self, name: &DocName, through: Seq, clients: &[ClientId]) -> Result<(), StoreError> {
+        (self.look)(Call::Delete)?;
+        self.inner.delete(name, through, clients)
+    }
+
+    fn import(&self, documents: &[(DocName, Stored)]) -> Result<(), StoreError> {
+        (self.look)(Call::Import)?;
+        self.inner.import(documents)
+    }
+
+    fn contains(&self, name: &DocName) -> Result<bool, StoreError> {
+        (self.look)(Call::List)?;
+        self.inner.contains(name)
+    }
+
+    fn list(&self, after: Option<&DocName>, limit: usize) -> Result<Vec<DocName>, StoreError> {
+        (self.look)(Call::List)?;
+        self.inner.list(after, limit)
+    }
+
+    fn deleted(&self, after: Option<&DocName>, limit: usize) -> Result<Vec<DocName>, StoreError> {
+        (self.look)(Call::List)?;
+        self.inner.deleted(after, limit)
+    }
+}
