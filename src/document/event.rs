@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::journal::Record;
-use crate::id::{Identity, NodeId, Seq, SessionId};
+use crate::id::{ClientId, Identity, NodeId, Seq, SessionId};
 
 /// What a session may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -79,6 +79,8 @@ pub enum Event {
         /// Who made it.
         author: Identity,
     },
+    /// Somebody who may has asked to delete the document (I1).
+    Deleted,
     /// Everything through this record is durable here.
     Durable {
         /// The last durable record.
@@ -108,6 +110,13 @@ pub enum Effect {
         through: Seq,
         /// The whole state, a Yjs update of format v1.
         snapshot: Bytes,
+    },
+    /// Remove all records, and keep instead whose work they held (I1).
+    Delete {
+        /// The deletion's position, one more than the last record's.
+        through: Seq,
+        /// All clients whose work was deleted under this name, in order.
+        clients: Vec<ClientId>,
     },
     /// Give a message to some sessions.
     Send {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 
 use super::awareness;
-use super::session::Behind;
+use super::session::{Behind, Session};
 use super::{Audience, Content, Denied, Document, Effect, Now, StateVector};
 use crate::id::{ClientId, Clock, SessionId};
 use crate::wire::merge::merge;
@@ -94,10 +94,27 @@ impl Document {
         if self.sessions.is_empty() {
             return;
         }
+        if !self.waiting.is_empty() {
+            return self.send_to_each(now, to, content, &message, effects);
+        }
         if to == Audience::All {
             self.last_broadcast = now.monotonic;
         }
         effects.push(Effect::Send { to, content, message });
+    }
+
+    /// Leaves out who hasn't shown yet what it holds (I1).
+    fn send_to_each(&mut self, now: Now, to: Audience, what: Content, message: &Bytes, effects: &mut Vec<Effect>) {
+        let is_meant = |(id, session): (&SessionId, &Session)| match to {
+            _ if self.waiting.contains(id) => None,
+            Audience::Clients if session.is_peer() => None,
+            Audience::Peers if !session.is_peer() => None,
+            _ => Some(*id),
+        };
+        let meant: Vec<_> = self.sessions.iter().filter_map(is_meant).collect();
+        for id in meant {
+            self.send(now, id, what, message.clone(), effects);
+        }
     }
 
     /// Gives a session a message of its own, unless it's behind: then it gets what matters of it later.

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::replica::Applied;
+use super::replica::{Applied, Refused};
 use super::session::{Fate, Opening};
 use super::{CloseCode, Denied, Document, Effect, Now, Reason, StateVector, refuse};
 use crate::id::SessionId;
@@ -19,6 +19,7 @@ struct Asked {
 impl Document {
     pub(super) fn on_received(&mut self, now: Now, id: SessionId, message: &Bytes, effects: &mut Vec<Effect>) {
         self.begin_turn();
+        self.greet_if_waiting(now, id, message, effects);
         let mut asked = Asked::default();
         for (number, frame) in Frames::of(message).enumerate() {
             if !self.sessions.contains_key(&id) {
@@ -85,6 +86,7 @@ impl Document {
             return self.close(now, id, CloseCode::TooBig, effects);
         }
         match StateVector::decode(vector) {
+            Ok(known) if self.holds_deleted(&known) => self.close(now, id, CloseCode::Deleted, effects),
             Ok(known) => asked.vector = Some(known),
             Err(malformed) => self.on_malformed(now, id, malformed, effects),
         }
@@ -108,8 +110,9 @@ impl Document {
                 self.arrived(id);
             }
             Err(refused) => {
+                let is_deleted = matches!(refused, Refused::Deleted(_));
                 self.on_refused(now, Some(id), refused, author, from_peer, effects);
-                self.close(now, id, CloseCode::Refused, effects);
+                self.close(now, id, if is_deleted { CloseCode::Deleted } else { CloseCode::Refused }, effects);
             }
         }
     }

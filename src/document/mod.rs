@@ -3,8 +3,8 @@
 //! [`Document::handle`] takes one [`Event`] at a moment and appends the [`Effect`]s that it asks for, in the order in
 //! which they're to be done. It can't fail: what a client does wrong ends that client's session and changes nothing else.
 //!
-//! What a session sends is in `frames`, what goes out in `fanout`, who is here in `presence`; here is the rest: who comes
-//! and goes, what is kept, and time. Parts that know nothing of sessions and turns: `replica` (yrs), `awareness`, `journal`.
+//! What a session sends is in `frames`, what goes out in `fanout`, who is here in `presence`, and what comes of a deletion in
+//! `deletion`; here is the rest: who comes and goes, what is kept, and time. Parts that know nothing of sessions and turns: `replica` (yrs), `awareness`, `journal`.
 //!
 //! # The rules
 //!
@@ -65,8 +65,14 @@
 //! - D6 A document retires only when all of it is durable.
 //! - D7 Acknowledgements are cumulative counts of a session's own frames that are durable, and of those refused.
 //! - D8 Bytes are kept as they came; what overlaps what is here is cut off first.
+//!
+//! **Identity**
+//! - I1 Deleting leaves a tombstone: whose work it was. Who still holds any of that is closed with 4404 before anything is
+//!   sent, so on such a name S1 waits until the client has said what it holds; who shares no id with it starts anew.
+//! - I2 A load that fails is an error, never an empty document.
 
 mod awareness;
+mod deletion;
 mod event;
 mod fanout;
 mod frames;
@@ -134,6 +140,8 @@ pub struct Document {
     awareness: Awareness,
     journal: Journal,
     sessions: BTreeMap<SessionId, Session>,
+    /// Sessions that must say first what they hold (I1). What goes to all doesn't go to them.
+    waiting: BTreeSet<SessionId>,
     /// Sessions with frames that aren't settled yet.
     unsettled: BTreeSet<SessionId>,
     turn: Turn,
@@ -158,6 +166,7 @@ impl Document {
             awareness: Awareness::default(),
             journal: Journal::after(stored),
             sessions: BTreeMap::new(),
+            waiting: BTreeSet::new(),
             unsettled: BTreeSet::new(),
             turn: Turn::default(),
             whole: None,
@@ -184,6 +193,7 @@ impl Document {
             Event::Overflowed { session, content } => self.on_missed(now, session, content),
             Event::Left { session } => self.leave(now, session),
             Event::Edited { update, author } => self.on_edited(now, &update, author, effects),
+            Event::Deleted => self.on_deleted(now, effects),
             Event::Durable { through } => {
                 self.journal.set_durable(through);
                 self.settle_all(effects);
@@ -259,14 +269,24 @@ impl Document {
     fn on_joined(&mut self, now: Now, id: SessionId, kind: Kind, effects: &mut Vec<Effect>) {
         self.begin_turn();
         if let Some(code) = self.ending {
+            // Who comes to a deleted document may well be welcome to the next one of that name.
+            let code = if code == CloseCode::Deleted { CloseCode::Later } else { code };
             return effects.push(Effect::Close { session: id, code });
         }
         if self.sessions.len() >= self.limits().sessions_per_document_max {
             return effects.push(Effect::Close { session: id, code: CloseCode::Later });
         }
+        let waits = self.must_show(&kind);
         self.sessions.insert(id, Session::new(kind, now.monotonic));
         self.idle_since = None;
         self.wake_at(now.monotonic + self.timing().quiet_max);
+        match waits {
+            true => drop(self.waiting.insert(id)),
+            false => self.greet(now, id, effects),
+        }
+    }
+
+    fn greet(&mut self, now: Now, id: SessionId, effects: &mut Vec<Effect>) {
         // This one doesn't count for how often it may be asked: who has just come may lack something at once (H2).
         self.send(now, id, Content::Question, sync::sync_step_1(&self.replica.state().encode()), effects);
         self.tell_everybody(now, id, effects);
@@ -294,7 +314,7 @@ impl Document {
         let could_write = session.may_write();
         session.kind = kind;
         session.was_denied_write = false;
-        if session.may_write() && !could_write {
+        if session.may_write() && !could_write && !self.waiting.contains(&id) {
             // What it changed meanwhile was refused; it's still in the client, and comes with the answer.
             session.last_asked = None;
             self.ask(now, id, effects);
@@ -352,6 +372,7 @@ impl Document {
     fn leave(&mut self, now: Now, id: SessionId) {
         let Some(session) = self.sessions.remove(&id) else { return };
         self.unsettled.remove(&id);
+        self.waiting.remove(&id);
         if let Some(client) = session.own() {
             self.awareness.leave(client, id, now.monotonic, &self.config.limits);
         }

@@ -1,7 +1,7 @@
 //! The replica: the one file that names yrs types. It decides how far an update stands on what is here, so that yrs
 //! never holds anything pending, and it turns what yrs does into return values.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::mem::ManuallyDrop;
 
 use bytes::Bytes;
@@ -28,6 +28,8 @@ pub struct Replica {
     client: ClientId,
     /// At most so many shared types are here; those that are gone may be among them.
     types: u64,
+    /// Whose work was deleted under this name (I1). Nothing of it comes back.
+    deleted: BTreeSet<ClientId>,
 }
 
 /// What came of an update.
@@ -58,6 +60,9 @@ pub enum Refused {
     /// It brings work under the client id that this server edits with (H4). The document is as it was.
     #[error("client id {} is the server's own", .0.0)]
     ServersOwn(ClientId),
+    /// It brings work of a client whose work was deleted under this name (I1). The document is as it was.
+    #[error("work of client id {} was deleted", .0.0)]
+    Deleted(ClientId),
     /// yrs can't read it. The document is as it was.
     #[error("yrs can't read it: {0}")]
     Undecodable(String),
@@ -97,11 +102,12 @@ impl Replica {
     /// edits get; it must be drawn afresh at every open (H4). If the document knows it, the next free one is taken.
     pub fn open(stored: &Stored, client: ClientId) -> Result<Self, OpenError> {
         let replica = Self::rebuild(stored, client)?;
-        if replica.state.get(client) == 0 {
+        let is_taken = |client| replica.state.get(client) > 0 || replica.deleted.contains(&client);
+        if !is_taken(client) {
             return Ok(replica);
         }
         let mut free = client;
-        while replica.state.get(free) > 0 {
+        while is_taken(free) {
             free = ClientId((free.0 + 1) % ClientId::END);
         }
         Self::rebuild(stored, free)
@@ -109,6 +115,7 @@ impl Replica {
 
     fn rebuild(stored: &Stored, client: ClientId) -> Result<Self, OpenError> {
         let mut replica = Self::empty(client);
+        replica.deleted.extend(stored.tombstone.iter().flat_map(|tombstone| &tombstone.clients));
         let mut last = stored.floor();
         if let Some((_, snapshot)) = &stored.snapshot {
             replica.restore(snapshot).map_err(OpenError::Snapshot)?;
@@ -128,7 +135,13 @@ impl Replica {
         options.offset_kind = OffsetKind::Utf16;
         options.skip_gc = false;
         options.cleanup_formatting = false;
-        Self { doc: Doc::with_options(options), state: StateVector::default(), client, types: 0 }
+        Self {
+            doc: Doc::with_options(options),
+            state: StateVector::default(),
+            client,
+            types: 0,
+            deleted: BTreeSet::new(),
+        }
     }
 
     fn restore(&mut self, update: &Bytes) -> Result<(), String> {
@@ -146,11 +159,19 @@ impl Replica {
         &self.state
     }
 
+    /// Whose work was deleted under this name.
+    pub fn deleted(&self) -> &BTreeSet<ClientId> {
+        &self.deleted
+    }
+
     /// Applies an update of format v1, if it stands on what is here (H1, H2).
     pub fn apply(&mut self, update: &Bytes, limits: &Limits) -> Result<Applied, Refused> {
         let outline = vet::outline(update, &Bounds::of(limits))?;
         if self.brings_servers_own(&outline) {
             return Err(Refused::ServersOwn(self.client));
+        }
+        if let Some(span) = outline.spans.iter().find(|span| self.deleted.contains(&span.client)) {
+            return Err(Refused::Deleted(span.client));
         }
         if outline.types > 0 && self.types + outline.types > limits.document_types_max {
             self.count_types();
@@ -258,7 +279,7 @@ impl Replica {
         if renewed.state != self.state {
             return Err(Refused::Broken("what was taken can't be read again".into()));
         }
-        *self = renewed;
+        *self = Self { deleted: std::mem::take(&mut self.deleted), ..renewed };
         Ok(())
     }
 

@@ -86,6 +86,7 @@ impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         match error {
             Error::Denied(denied) => denied.into(),
+            Error::NotFound(_) => Self::not_found(error.to_string()),
             Error::Exists(_) => Self::new(StatusCode::CONFLICT, error.to_string()),
             Error::Store(error) => {
                 tracing::error!(%error, "the store failed");

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use bytes::Bytes;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 use super::Metrics;
 use super::Shared;
@@ -41,6 +41,8 @@ struct Member {
 enum End {
     /// It's to be loaded again.
     Reload,
+    /// It was deleted: what comes next is another document.
+    Deleted,
     /// Nobody has it open, or the node stops.
     Done,
 }
@@ -56,6 +58,8 @@ struct Opened {
     seen: Progress,
     effects: Vec<Effect>,
     appended: Seq,
+    /// Who waits for it to be deleted.
+    deleters: Vec<oneshot::Sender<()>>,
     wants_to_retire: bool,
     is_stopping: bool,
 }
@@ -71,6 +75,7 @@ impl Actor {
         while let Some(opened) = self.open().await {
             match self.serve(opened).await {
                 End::Done => break,
+                End::Deleted => {}
                 End::Reload => drop(self.shared.metrics.faults.inc()),
             }
         }
@@ -123,6 +128,7 @@ impl Actor {
             seen: Progress { through, has_failed: false },
             effects: Vec::new(),
             appended: through,
+            deleters: Vec::new(),
             wants_to_retire: false,
             is_stopping: false,
         }
@@ -159,8 +165,8 @@ impl Actor {
             }
             match self.turn(&mut opened, first, stops).await {
                 Ok(None) => {}
-                Ok(Some(End::Done)) => return End::Done,
                 Ok(Some(End::Reload)) | Err(Fault) => return self.abandon(opened).await,
+                Ok(Some(end)) => return end,
             }
         }
     }
@@ -219,8 +225,19 @@ impl Actor {
         if !std::mem::take(&mut opened.wants_to_retire) {
             return None;
         }
-        if opened.is_stopping || opened.seen.has_failed {
+        if opened.seen.has_failed {
             return Some(End::Done);
+        }
+        let is_deleted = !opened.deleters.is_empty();
+        for deleter in opened.deleters.drain(..) {
+            // Nobody may be waiting for the answer any more.
+            let _ = deleter.send(());
+        }
+        if opened.is_stopping {
+            return Some(End::Done);
+        }
+        if is_deleted {
+            return Some(End::Deleted);
         }
         if opened.document.has_ended() {
             return Some(End::Reload);
@@ -251,6 +268,15 @@ impl Actor {
                 guarded(|| task(&mut opened.document, now, &mut opened.effects))?;
                 self.perform(opened).await
             }
+            Mail::Delete(_)
+                if opened.document.has_ended() && (opened.deleters.is_empty() || opened.seen.has_failed) =>
+            {
+                Ok(())
+            }
+            Mail::Delete(deleter) => {
+                opened.deleters.push(deleter);
+                self.step(opened, Event::Deleted).await
+            }
             Mail::Sessions(reply) => {
                 // Nobody may be waiting for the answer any more.
                 let _ = reply.send(self.members.iter().map(|(id, member)| (*id, member.request.clone())).collect());
@@ -278,6 +304,8 @@ impl Actor {
             self.step(opened, Event::Durable { through: progress.through }).await?;
         }
         if progress.has_failed && !seen.has_failed {
+            // Dropping them tells those who wait.
+            opened.deleters.clear();
             self.step(opened, Event::StoreFailed).await?;
         }
         Ok(())
@@ -297,6 +325,10 @@ impl Actor {
                 Effect::Append { seq, record } => {
                     opened.appended = seq;
                     opened.writer.append(seq, record).await;
+                }
+                Effect::Delete { through, clients } => {
+                    opened.appended = through;
+                    opened.writer.delete(through, clients).await;
                 }
                 Effect::Compact { through, snapshot } => opened.writer.compact(through, snapshot).await,
                 Effect::Send { to, content, message } => self.send(opened, to, content, &message)?,

@@ -16,10 +16,24 @@ use crate::id::SessionId;
 pub(crate) type Task = Box<dyn FnOnce(&mut Document, Now, &mut Vec<Effect>) + Send>;
 
 pub(crate) enum Mail {
-    Join { session: SessionId, kind: Kind, request: Arc<Request>, outbox: Arc<Outbox> },
-    Message { session: SessionId, message: Bytes, _permits: [OwnedSemaphorePermit; 2] },
-    Reauthorized { session: SessionId, right: Result<Kind, CloseCode> },
+    Join {
+        session: SessionId,
+        kind: Kind,
+        request: Arc<Request>,
+        outbox: Arc<Outbox>,
+    },
+    Message {
+        session: SessionId,
+        message: Bytes,
+        _permits: [OwnedSemaphorePermit; 2],
+    },
+    Reauthorized {
+        session: SessionId,
+        right: Result<Kind, CloseCode>,
+    },
     Task(Task),
+    /// Delete the document. Answered once that is durable; dropped if it can't be.
+    Delete(oneshot::Sender<()>),
     Sessions(oneshot::Sender<Vec<(SessionId, Arc<Request>)>>),
 }
 

@@ -123,6 +123,9 @@ pub enum Error {
     /// The document couldn't be loaded, had a fault, or the node stops. The log says which; try again later.
     #[error("the document \"{0}\" can't be served now")]
     Unavailable(DocName),
+    /// There's no document of that name.
+    #[error("there's no document \"{0}\"")]
+    NotFound(DocName),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -238,6 +241,25 @@ impl Node {
             true => Ok(name),
             false => Err(Error::Exists(name)),
         }
+    }
+
+    /// Deletes a document for good: its sessions are closed (4404), and all that is kept of it goes but the ids of those who
+    /// wrote it. Clients that still hold it can't bring it back; whoever doesn't may use the name anew (I1). It's durable
+    /// when this returns.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if there's no such document. [`Error::Unavailable`] if it can't be loaded, so that nobody can say
+    /// whose work it holds: it's left as it is.
+    pub async fn delete(&self, name: &DocName) -> Result<(), Error> {
+        let (store, wanted) = (self.shared().store.clone(), name.clone());
+        let is_kept = self.blocking(move || store.contains(&wanted)).await??;
+        if !is_kept && self.shared().registry.sessions(name).is_none() {
+            return Err(Error::NotFound(name.clone()));
+        }
+        let (deleter, deleted) = oneshot::channel();
+        let unavailable = || Error::Unavailable(name.clone());
+        self.open(name)?.send(Mail::Delete(deleter)).await.map_err(|_| unavailable())?;
+        deleted.await.map_err(|_| unavailable())
     }
 
     /// A name that nobody can guess.

@@ -12,7 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
 use super::{Append, Store, StoreError};
 use crate::document::{Record, STACK_BYTES, check_snapshot};
-use crate::id::{DocName, Seq};
+use crate::id::{ClientId, DocName, Seq};
 
 /// Records in one call to the store.
 const BATCH_RECORDS_MAX: usize = 4_096;
@@ -47,6 +47,7 @@ pub struct DocumentWriter {
 enum Work {
     Append(Record),
     Compact(Bytes),
+    Delete(Vec<ClientId>),
 }
 
 struct Job {
@@ -96,6 +97,11 @@ impl DocumentWriter {
         self.hand_over(seq, record.update.len(), Work::Append(record)).await;
     }
 
+    /// Hands a deletion over, which leaves the ids of `clients`. Waits while too much waits already.
+    pub async fn delete(&self, through: Seq, clients: Vec<ClientId>) {
+        self.hand_over(through, size_of_val(&clients[..]), Work::Delete(clients)).await;
+    }
+
     /// Hands a snapshot over. Waits while too much waits already.
     pub async fn compact(&self, through: Seq, snapshot: Bytes) {
         self.hand_over(through, snapshot.len(), Work::Compact(snapshot)).await;
@@ -136,7 +142,7 @@ fn write(
     while queue.blocking_recv_many(&mut jobs, BATCH_RECORDS_MAX) > 0 {
         // A failed write is never tried again: what is on disk is unknown. Later jobs learn that they failed too.
         if !*fail.borrow() {
-            attempt(fail, || append_all(store, &jobs));
+            attempt(fail, || write_all(store, &jobs));
         }
         tell(&jobs, *fail.borrow());
         for job in jobs.drain(..).filter(|job| matches!(job.work, Work::Compact(_))) {
@@ -146,13 +152,22 @@ fn write(
     }
 }
 
-fn append_all(store: &dyn Store, jobs: &[Job]) -> Result<(), StoreError> {
+fn write_all(store: &dyn Store, jobs: &[Job]) -> Result<(), StoreError> {
     let append = |job: &Job| match &job.work {
         Work::Append(record) => Some(Append { name: job.name.clone(), seq: job.seq, record: record.clone() }),
-        Work::Compact(_) => None,
+        Work::Compact(_) | Work::Delete(_) => None,
     };
     let records: Vec<_> = jobs.iter().filter_map(append).collect();
-    if records.is_empty() { Ok(()) } else { store.append(&records) }
+    if !records.is_empty() {
+        store.append(&records)?;
+    }
+    // A document brings nothing more until its deletion is durable, so all that stands before it is appended.
+    for job in jobs {
+        if let Work::Delete(clients) = &job.work {
+            store.delete(&job.name, job.seq, clients)?;
+        }
+    }
+    Ok(())
 }
 
 fn compact(store: &dyn Store, waiting: &blocking::Receiver<Job>, fail: &watch::Sender<bool>) {

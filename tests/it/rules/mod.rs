@@ -2,6 +2,7 @@
 
 mod awareness;
 mod behind;
+mod deletion;
 mod durability;
 mod fanout;
 mod random;

@@ -106,6 +106,11 @@ impl Client {
         self.doc.transact_mut().apply_update(update).expect("the server sends updates that can be applied");
     }
 
+    /// All that it has, as an update in a message: what a sibling tab hands over, and the provider sends on.
+    pub fn everything(&self) -> Bytes {
+        sync::update(&self.lacks(&[0]))
+    }
+
     /// Whether something that the server sent stands on something that it didn't send.
     pub fn is_missing_something(&self) -> bool {
         self.doc.transact().has_missing_updates()

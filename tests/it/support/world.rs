@@ -219,6 +219,7 @@ impl World {
                     self.journal.append(*seq, record.clone());
                 }
                 Effect::Compact { through, snapshot } => self.journal.compact(*through, snapshot.clone()),
+                Effect::Delete { through, clients } => self.journal.delete(*through, clients.clone()),
                 Effect::Send { to, content, message } => self.deliver(*to, *content, message),
                 Effect::Acknowledge { session, durable, refused } => self.acknowledge(*session, (*durable, *refused)),
                 Effect::Close { session, code } => self.close(*session, *code),
