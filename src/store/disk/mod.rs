@@ -9,7 +9,9 @@ mod files;
 mod index;
 mod journal;
 mod segment;
+mod sled_volume;
 mod snapshots;
+mod volume;
 mod whole;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,7 +29,9 @@ use catalog::{Catalog, Draft};
 use files::Directory;
 use journal::Journal;
 use segment::{Batch, Entry, FORMAT, Grave, Kind, OLDEST_FORMAT, Place, Placed, Pointer, RecordHead};
+use sled_volume::SledVolumes;
 use snapshots::Snapshots;
+pub use volume::{Volume, VolumeError, Volumes};
 
 /// Bytes that are copied forward in one batch.
 const COPY_BYTES: usize = 1 << 20;
@@ -122,7 +126,9 @@ impl DiskStore {
             let why = "it holds updates of documents that aren't in it".to_owned();
             return Err(StoreError::Unreadable { path: path.join("journal"), why });
         }
-        let snapshots = Snapshots::open(&snapshots)?;
+        let unreadable =
+            |error: VolumeError| StoreError::Unreadable { path: snapshots.clone(), why: error.to_string() };
+        let snapshots = Snapshots::open(&SledVolumes::new(&snapshots)?).map_err(unreadable)?;
         snapshots.sweep(|doc, generation, part, bytes| catalog.points_to(doc, generation, part, bytes))?;
         Ok(Self {
             options,
