@@ -8,6 +8,9 @@ use super::scenario::{Owed, Run, options};
 use super::simulation::Disk;
 use crate::support::random::Random;
 
+/// Of so many changes, the power is cut at one: that makes more scenarios of as many cuts.
+const STRIDE: usize = 3;
+
 /// How often the power was cut, and how often once more after that.
 #[derive(Debug, Default)]
 struct Cuts {
@@ -25,7 +28,7 @@ fn cut_everywhere(seed: u64, cuts: &mut Cuts) {
     run.steps(40, &mut random).unwrap();
     run.close();
     run.moments.push((run.simulation.disk(), run.owed.clone()));
-    for (at, (disk, owed)) in run.moments.iter().enumerate() {
+    for (at, (disk, owed)) in run.moments.iter().enumerate().skip(random.below(STRIDE)).step_by(STRIDE) {
         let again = |disk: &Disk, owed: &Arc<Owed>, random: &mut Random| {
             let mut run = Run::new(disk.after_cut(random), options, owed.clone());
             run.simulation.keep_moments();

@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use y_mesh::document::Durability;
-use y_mesh::store::{Append, DiskOptions, DiskStore, Store, StoreError};
+use y_mesh::document::Stored;
+use y_mesh::store::{Append, DiskOptions, DiskStore, Durability, Store, StoreError};
 use y_mesh::{ClientId, DocName, Seq};
 
 use super::simulation::{Disk, Simulation};
@@ -71,7 +71,7 @@ impl Step {
             18..35 if exists && last > 0 => {
                 let floor = model.0[&doc].floor().0.max(1);
                 let through = floor + random.below((last - floor + 1) as usize) as u64;
-                Self::Compact(doc, Seq(through), filled(through, random.pick(&[0, 90, 900, 5_000])))
+                Self::Compact(doc, Seq(through), filled(through, random.pick(&[0, 90, 90, 900, 900, 4_000])))
             }
             _ => Self::append(model, doc, random),
         }
@@ -144,8 +144,8 @@ impl Run {
         let volumes = Arc::new(self.simulation.clone());
         let opened = DiskStore::open_on(volumes.clone(), volumes, Path::new("/srv/data"), self.options);
         self.note_moments();
-        let store = self.store.insert(opened?);
-        self.settle(self.owed.check(store));
+        let found = self.owed.check(self.store.insert(opened?));
+        self.settle(found);
         Ok(())
     }
 

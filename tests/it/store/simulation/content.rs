@@ -112,7 +112,7 @@ impl Content {
         }
         let newest = images.len() - 1;
         let choice = random.below(4);
-        let mut pick = |random: &mut Random| match choice {
+        let pick = |random: &mut Random| match choice {
             0 => 0,
             1 => newest,
             _ => random.below(newest + 1),

@@ -37,7 +37,10 @@ impl Keys {
     pub fn after_cut(&self, random: &mut Random) -> Self {
         let chance = random.pick(&[0, 20, 50, 80, 100]);
         let mut values = self.durable.clone();
-        for key in self.dirty.iter().filter(|_| random.percent(chance)) {
+        for key in &self.dirty {
+            if !random.percent(chance) {
+                continue;
+            }
             match self.now.get(key) {
                 Some(value) if random.percent(80) => drop(values.insert(key.clone(), value.clone())),
                 Some(value) => drop(values.insert(key.clone(), value.iter().map(|byte| byte ^ 1).collect())),

@@ -120,9 +120,9 @@ impl Simulation {
         part: impl FnOnce(&mut State, &mut Random),
     ) -> io::Result<T> {
         let mut state = self.state();
-        let before = state.disk.clone();
-        if let Some(moments) = state.moments.as_mut().filter(|_| call.is_change()) {
-            moments.push(before);
+        if state.moments.is_some() && call.is_change() {
+            let disk = state.disk.clone();
+            state.moments.get_or_insert_default().push(disk);
         }
         state.calls += 1;
         match state.fault {
@@ -166,7 +166,7 @@ impl FileSystem for Simulation {
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         self.look(Call::Read, |state| {
             let file = state.disk.find(path)?;
-            Ok(state.disk.file(file).now.clone())
+            Ok(state.disk.bytes(file).to_vec())
         })
     }
 
@@ -249,8 +249,7 @@ impl Handle {
 impl FileHandle for Handle {
     fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<()> {
         self.simulation.look(Call::Read, |state| {
-            let content = &state.disk.file(self.file).now;
-            let found = content.get(offset as usize..).and_then(|rest| rest.get(..bytes.len()));
+            let found = state.disk.bytes(self.file).get(offset as usize..).and_then(|rest| rest.get(..bytes.len()));
             bytes.copy_from_slice(found.ok_or(io::ErrorKind::UnexpectedEof)?);
             Ok(())
         })

@@ -38,7 +38,7 @@ struct Open {
 impl Open {
     fn change(&self, work: impl Fn(&mut Keys)) -> Result<(), VolumeError> {
         Ok(self.simulation.change(Call::Volume, |state| {
-            work(state.disk.volumes.get_mut(&self.number).ok_or(io::ErrorKind::NotFound)?);
+            work(Arc::make_mut(state.disk.volumes.get_mut(&self.number).ok_or(io::ErrorKind::NotFound)?));
             Ok(())
         })?)
     }
