@@ -6,6 +6,8 @@
 
 #[cfg(feature = "node")]
 pub mod disk;
+#[cfg(feature = "node")]
+pub mod file_system;
 mod memory;
 #[cfg(feature = "node")]
 pub mod writer;

@@ -1,12 +1,12 @@
 //! What documents there are, and where their records lie: in memory, rebuilt at every start.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::ops::Bound;
 use std::sync::Arc;
 
 use super::segment::{Entry, Kind, Place, Placed, Pointer};
 use crate::id::{DocName, Seq};
+use crate::store::file_system::FileHandle;
 
 /// All documents.
 #[derive(Debug, Default)]
@@ -21,7 +21,7 @@ pub struct Catalog {
 
 #[derive(Debug)]
 struct Segment {
-    file: Arc<File>,
+    file: Arc<dyn FileHandle>,
     /// Bytes that are still needed.
     live: u64,
 }
@@ -160,12 +160,12 @@ impl Catalog {
     }
 
     /// Makes a segment known, before what it holds is noted.
-    pub fn add_segment(&mut self, number: u32, file: impl FnOnce() -> Arc<File>) {
+    pub fn add_segment(&mut self, number: u32, file: impl FnOnce() -> Arc<dyn FileHandle>) {
         self.segments.entry(number).or_insert_with(|| Segment { file: file(), live: 0 });
     }
 
     /// A segment, to be read.
-    pub fn file(&self, segment: u32) -> Option<Arc<File>> {
+    pub fn file(&self, segment: u32) -> Option<Arc<dyn FileHandle>> {
         self.segments.get(&segment).map(|segment| segment.file.clone())
     }
 

@@ -1,12 +1,13 @@
 //! The store's directory: its names, its lock, and the calls that make its entries durable.
 
-use std::fs::{self, File, TryLockError};
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::segment::FORMAT;
 use crate::id::NodeId;
 use crate::store::StoreError;
+use crate::store::file_system::{Access, FileHandle, FileLock, FileSystem, System};
 
 /// The first line of the file that says what the directory is.
 const TITLE: &str = "y-mesh store";
@@ -14,9 +15,10 @@ const TITLE: &str = "y-mesh store";
 /// A store's directory, locked for this process as long as this lives.
 #[derive(Debug)]
 pub struct Directory {
+    file_system: Arc<dyn FileSystem>,
     root: PathBuf,
     title: Title,
-    lock: File,
+    _lock: Box<dyn FileLock>,
 }
 
 /// What the file `store` says.
@@ -31,28 +33,24 @@ struct Title {
 
 impl Directory {
     /// Makes the directory if it isn't there, locks it, and checks its format: `oldest` at least.
-    pub fn open(root: &Path, oldest: u32) -> Result<Self, StoreError> {
-        create_directories(root)?;
-        let lock = File::options().create(true).truncate(false).write(true).open(root.join("lock"))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(StoreError::Locked(root.to_owned())),
-            Err(TryLockError::Error(error)) => return Err(error.into()),
-        }
+    pub fn open(file_system: Arc<dyn FileSystem>, root: &Path, oldest: u32) -> Result<Self, StoreError> {
+        create_directories(&*file_system, root)?;
+        let lock = file_system.lock(&root.join("lock"))?.ok_or_else(|| StoreError::Locked(root.to_owned()))?;
         let title = Title { format: FORMAT, newest: 0, node: NodeId(uuid::Uuid::new_v4().as_u128()) };
-        let mut directory = Self { root: root.to_owned(), title, lock };
+        let mut directory = Self { file_system, root: root.to_owned(), title, _lock: lock };
         directory.title = directory.read_title(oldest)?;
-        fs::create_dir_all(directory.journal())?;
-        sync_directory(&directory.root)?;
+        create_directory(&*directory.file_system, &directory.journal())?;
+        create_directory(&*directory.file_system, &directory.snapshots())?;
+        directory.file_system.sync_directory(&directory.root)?;
         Ok(directory)
     }
 
     /// What the directory says it is; it's made to say so if it's new.
     fn read_title(&self, oldest: u32) -> Result<Title, StoreError> {
         let path = self.root.join("store");
-        let text = match fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound && !self.journal().exists() => {
+        let text = match self.file_system.read(&path) {
+            Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !self.file_system.exists(&self.journal())? => {
                 self.write_title(self.title)?;
                 return Ok(self.title);
             }
@@ -68,7 +66,15 @@ impl Directory {
     }
 
     fn write_title(&self, title: Title) -> io::Result<()> {
-        write_whole(&self.root, "store", title.encode().as_bytes())
+        self.write_whole(&self.root, "store", title.encode().as_bytes())
+    }
+
+    pub fn file_system(&self) -> &Arc<dyn FileSystem> {
+        &self.file_system
+    }
+
+    pub fn root(&self) -> &Path {
+        &self.root
     }
 
     /// The number of the newest segment that there ever was; 0 if there never was any.
@@ -87,7 +93,7 @@ impl Directory {
     }
 
     /// Where the segments are.
-    pub fn journal(&self) -> PathBuf {
+    fn journal(&self) -> PathBuf {
         self.root.join("journal")
     }
 
@@ -104,16 +110,34 @@ impl Directory {
         self.journal().join(format!("{number:08x}.index"))
     }
 
+    /// A segment's file.
+    pub fn open_segment(&self, number: u32, access: Access) -> io::Result<Arc<dyn FileHandle>> {
+        self.file_system.open(&self.segment(number), access)
+    }
+
+    /// A segment's bytes.
+    pub fn read_segment(&self, number: u32) -> io::Result<Vec<u8>> {
+        self.file_system.read(&self.segment(number))
+    }
+
+    /// The bytes of a segment's index, if it has one.
+    pub fn read_index(&self, number: u32) -> io::Result<Option<Vec<u8>>> {
+        match self.file_system.read(&self.index(number)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            read => read.map(Some),
+        }
+    }
+
     /// The numbers of the segments and of the indexes that are there, in order. What was never finished is removed.
     pub fn numbers(&self) -> io::Result<(Vec<u32>, Vec<u32>)> {
         let (mut segments, mut indexes) = (Vec::new(), Vec::new());
-        for entry in fs::read_dir(self.journal())? {
-            let path = entry?.path();
+        for name in self.file_system.list(&self.journal())? {
+            let path = Path::new(&name);
             let number = path.file_stem().and_then(|stem| u32::from_str_radix(&stem.to_string_lossy(), 16).ok());
             match (number, path.extension().and_then(|end| end.to_str())) {
                 (Some(number), Some("segment")) => segments.push(number),
                 (Some(number), Some("index")) => indexes.push(number),
-                (_, Some("new")) => fs::remove_file(path)?,
+                (_, Some("new")) => self.file_system.remove_file(&self.journal().join(path))?,
                 _ => {}
             }
         }
@@ -123,15 +147,15 @@ impl Directory {
     }
 
     /// Makes a segment that has its final name only once its head is durable, and says that it's the newest one.
-    pub fn create_segment(&mut self, number: u32, head: &[u8], allocated: u64) -> io::Result<File> {
+    pub fn create_segment(&mut self, number: u32, head: &[u8], allocated: u64) -> io::Result<Arc<dyn FileHandle>> {
         let path = self.segment(number);
         let unfinished = path.with_extension("new");
-        let mut file = File::options().create(true).truncate(true).read(true).write(true).open(&unfinished)?;
-        file.write_all(head)?;
+        let file = self.file_system.create(&unfinished)?;
+        file.write_at(head, 0)?;
         file.set_len(allocated)?;
         file.sync_all()?;
-        fs::rename(&unfinished, &path)?;
-        sync_directory(&self.journal())?;
+        self.file_system.rename(&unfinished, &path)?;
+        self.sync_journal()?;
         self.title.newest = number;
         self.write_title(self.title)?;
         Ok(file)
@@ -139,19 +163,34 @@ impl Directory {
 
     /// Writes an index, durably.
     pub fn write_index(&self, number: u32, bytes: &[u8]) -> io::Result<()> {
-        write_whole(&self.journal(), &format!("{number:08x}.index"), bytes)
+        self.write_whole(&self.journal(), &format!("{number:08x}.index"), bytes)
     }
 
     /// Removes a segment. It was said durably before that it's freed.
     pub fn remove_segment(&self, number: u32) -> io::Result<()> {
         // An index that is left alone says what was freed; a segment that is left alone would be read.
         for path in [self.segment(number), self.index(number)] {
-            match fs::remove_file(path) {
+            match self.file_system.remove_file(&path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => {}
             }
         }
         Ok(())
+    }
+
+    /// Makes durable which segments and indexes there are.
+    pub fn sync_journal(&self) -> io::Result<()> {
+        self.file_system.sync_directory(&self.journal())
+    }
+
+    /// Writes a file that is there whole or not at all.
+    fn write_whole(&self, directory: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
+        let unfinished = directory.join(format!("{name}.new"));
+        let file = self.file_system.create(&unfinished)?;
+        file.write_at(bytes, 0)?;
+        file.sync_all()?;
+        self.file_system.rename(&unfinished, &directory.join(name))?;
+        self.file_system.sync_directory(directory)
     }
 }
 
@@ -180,47 +219,28 @@ impl Title {
     }
 }
 
-impl Drop for Directory {
-    fn drop(&mut self) {
-        // Closing the file isn't enough: a process that is being started at this moment still holds it.
-        let _ = self.lock.unlock();
-    }
-}
-
 /// Makes a directory and those it lies in, durably.
-fn create_directories(path: &Path) -> io::Result<()> {
+fn create_directories(file_system: &dyn FileSystem, path: &Path) -> io::Result<()> {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    if path.exists() {
+    if file_system.exists(path)? {
         return Ok(());
     }
     if let Some(parent) = parent {
-        create_directories(parent)?;
+        create_directories(file_system, parent)?;
     }
-    match fs::create_dir(path) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-        _ => {}
-    }
-    sync_directory(parent.unwrap_or(Path::new(".")))
+    create_directory(file_system, path)?;
+    file_system.sync_directory(parent.unwrap_or(Path::new(".")))
 }
 
-/// Writes a file that is there whole or not at all.
-fn write_whole(directory: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
-    let unfinished = directory.join(format!("{name}.new"));
-    let mut file = File::create(&unfinished)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(unfinished, directory.join(name))?;
-    sync_directory(directory)
+/// Makes a directory, if it isn't there.
+fn create_directory(file_system: &dyn FileSystem, path: &Path) -> io::Result<()> {
+    match file_system.create_directory(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
 }
 
-/// Makes what was created, renamed and removed in a directory durable.
-#[cfg(unix)]
+/// Makes what was created, renamed and removed in a directory of this machine durable.
 pub fn sync_directory(path: &Path) -> io::Result<()> {
-    File::open(path)?.sync_all()
-}
-
-/// Elsewhere, the system does that on its own, and directories can't be opened.
-#[cfg(not(unix))]
-pub fn sync_directory(_: &Path) -> io::Result<()> {
-    Ok(())
+    System.sync_directory(path)
 }

@@ -1,22 +1,21 @@
 //! The journal: segments of batches. One batch is written and synced at a time, and nothing follows it before it's durable.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
 use std::io;
 use std::sync::Arc;
 
 use super::catalog::Catalog;
-use super::files::{Directory, sync_directory};
+use super::files::Directory;
 use super::index::Index;
 use super::segment::{self, Batch, Entry, FORMAT, Kind, Mark, Placed, RecordHead, SegmentHead};
-use super::whole::{read_at, write_at};
 use crate::store::StoreError;
+use crate::store::file_system::{Access, FileHandle};
 
 /// The journal's files, and the one that is written now.
 pub struct Journal {
     directory: Directory,
     segment_bytes: u64,
-    files: BTreeMap<u32, (Arc<File>, u64)>,
+    files: BTreeMap<u32, (Arc<dyn FileHandle>, u64)>,
     active: Option<Active>,
     next_segment: u32,
     next_batch: u64,
@@ -69,7 +68,7 @@ impl Journal {
         for number in &gone {
             journal.directory.remove_segment(*number)?;
         }
-        sync_directory(&journal.directory.journal())?;
+        journal.directory.sync_journal()?;
         for index in found.into_iter().filter(|index| !gone.contains(&index.segment)) {
             journal.take_over(&index, catalog)?;
         }
@@ -77,8 +76,7 @@ impl Journal {
     }
 
     fn take_over(&mut self, index: &Index, catalog: &mut Catalog) -> Result<(), StoreError> {
-        let path = self.directory.segment(index.segment);
-        let file = Arc::new(File::open(path)?);
+        let file = self.directory.open_segment(index.segment, Access::Read)?;
         catalog.add_segment(index.segment, || file.clone());
         let mut entries = index.entries.iter();
         for placed in &index.records {
@@ -127,7 +125,7 @@ impl Journal {
             return Err(io::Error::other("a batch is too large"));
         }
         let (bytes, placed) = batch.encode(active.mark, self.next_batch, active.len);
-        write_at(file, &bytes, active.len)?;
+        file.write_at(&bytes, active.len)?;
         file.sync_data()?;
         self.next_batch += 1;
         for placed in placed.iter().filter(|placed| placed.head.kind == Kind::Entry) {
@@ -147,7 +145,7 @@ impl Journal {
         let head = SegmentHead { format: FORMAT, mark, allocated: self.segment_bytes, others: others.clone() }.encode();
         let allocated = self.segment_bytes.max(head.len() as u64);
         let file = self.directory.create_segment(number, &head, allocated)?;
-        self.files.insert(number, (Arc::new(file), head.len() as u64));
+        self.files.insert(number, (file, head.len() as u64));
         self.next_segment += 1;
         let len = head.len() as u64;
         self.active = Some(Active { mark, len, others, records: Vec::new(), entries: Vec::new() });
@@ -186,7 +184,7 @@ impl Journal {
     }
 
     /// The segment that is written now.
-    pub fn active(&self) -> Option<(u32, &Arc<File>)> {
+    pub fn active(&self) -> Option<(u32, &Arc<dyn FileHandle>)> {
         let number = self.active.as_ref()?.mark.number;
         self.files.get(&number).map(|(file, _)| (number, file))
     }
@@ -212,7 +210,7 @@ impl Journal {
             self.directory.remove_segment(*segment)?;
         }
         // Durable before the segment that says so can be freed itself.
-        Ok(sync_directory(&self.directory.journal())?)
+        Ok(self.directory.sync_journal()?)
     }
 }
 
@@ -224,12 +222,8 @@ fn entry(format: u32, bytes: Option<&Vec<u8>>, placed: &Placed) -> Option<Entry>
 
 /// What a segment holds: from its index, or by walking over it. The newest one may be incomplete; it's completed.
 fn read_segment(directory: &Directory, number: u32, may_be_incomplete: bool) -> Result<Index, StoreError> {
-    let index_bytes = match std::fs::read(directory.index(number)) {
-        Ok(bytes) => Some(bytes),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-        Err(error) => return Err(error.into()),
-    };
-    let index = index_bytes.as_deref().and_then(Index::decode).filter(|index| index.segment == number);
+    let index = directory.read_index(number)?;
+    let index = index.as_deref().and_then(Index::decode).filter(|index| index.segment == number);
     match index {
         Some(index) => Ok(index),
         None => walk(directory, number, may_be_incomplete),
@@ -239,7 +233,7 @@ fn read_segment(directory: &Directory, number: u32, may_be_incomplete: bool) -> 
 fn walk(directory: &Directory, number: u32, may_be_incomplete: bool) -> Result<Index, StoreError> {
     let path = directory.segment(number);
     let unreadable = |why: String| StoreError::Unreadable { path: path.clone(), why };
-    let bytes = std::fs::read(&path)?;
+    let bytes = directory.read_segment(number)?;
     let head = SegmentHead::decode(&bytes).filter(|(head, _)| head.mark.number == number);
     let (head, start) = head.ok_or_else(|| unreadable("its head is damaged".into()))?;
     let scan = segment::scan(&bytes, head.mark, start);
@@ -276,15 +270,15 @@ fn complete(
     is_complete: bool,
     last_batch: &[u8],
 ) -> Result<(), StoreError> {
-    let file = File::options().read(true).write(true).open(directory.segment(index.segment))?;
+    let file = directory.open_segment(index.segment, Access::ReadWrite)?;
     if !is_complete {
         // Whether the last batch's sync succeeded isn't known, and a page that failed to be written may look clean: it's
         // written again.
-        write_at(&file, last_batch, index.len - last_batch.len() as u64)?;
+        file.write_at(last_batch, index.len - last_batch.len() as u64)?;
         let mut end = Batch::default();
         end.end();
         let (bytes, placed) = end.encode(mark, index.next, index.len);
-        write_at(&file, &bytes, index.len)?;
+        file.write_at(&bytes, index.len)?;
         index.len += bytes.len() as u64;
         index.next += 1;
         index.records.extend(placed);
@@ -296,9 +290,10 @@ fn complete(
 }
 
 /// Reads the record at a place, and checks that it's the one that was put there.
-pub fn read_record(file: &File, placed: &Placed) -> Result<Vec<u8>, String> {
+pub fn read_record(file: &dyn FileHandle, placed: &Placed) -> Result<Vec<u8>, String> {
     let Placed { head, place } = placed;
-    let bytes = read_at(file, place.len as usize, u64::from(place.offset))
+    let mut bytes = vec![0; place.len as usize];
+    file.read_at(&mut bytes, u64::from(place.offset))
         .map_err(|error| format!("record {} can't be read: {error}", head.seq))?;
     let is_it =
         |found: RecordHead, payload: &[u8]| found == *head && payload.len() + segment::RECORD_HEAD == bytes.len();

@@ -9,17 +9,18 @@ mod files;
 mod index;
 mod journal;
 mod segment;
+mod sled_volume;
 mod snapshots;
-mod whole;
+mod volume;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
+use super::file_system::{FileHandle, FileSystem, System};
 use super::{Append, Durability, Store, StoreError};
 use crate::document::Stored;
 use crate::id::{ClientId, DocName, NodeId, Seq};
@@ -27,7 +28,9 @@ use catalog::{Catalog, Draft};
 use files::Directory;
 use journal::Journal;
 use segment::{Batch, Entry, FORMAT, Grave, Kind, OLDEST_FORMAT, Place, Placed, Pointer, RecordHead};
+use sled_volume::SledVolumes;
 use snapshots::Snapshots;
+pub use volume::{Volume, VolumeError, Volumes};
 
 /// Bytes that are copied forward in one batch.
 const COPY_BYTES: usize = 1 << 20;
@@ -69,6 +72,8 @@ impl Default for DiskOptions {
 /// ```
 pub struct DiskStore {
     options: DiskOptions,
+    file_system: Arc<dyn FileSystem>,
+    path: PathBuf,
     node: NodeId,
     // Let go of before the journal, which holds the directory's lock.
     snapshots: Snapshots,
@@ -84,7 +89,7 @@ struct Plan {
     doc: u64,
     entry: Entry,
     fallback: Option<Pointer>,
-    tail: Vec<(Seq, Place, Arc<File>)>,
+    tail: Vec<(Seq, Place, Arc<dyn FileHandle>)>,
 }
 
 impl DiskStore {
@@ -102,7 +107,22 @@ impl DiskStore {
     /// # Errors
     /// As [`open`](Self::open).
     pub fn open_with(path: &Path, options: DiskOptions) -> Result<Self, StoreError> {
-        Self::open_directory(Directory::open(path, FORMAT)?, path, options)
+        let directory = Directory::open(Arc::new(System), path, FORMAT)?;
+        let volumes = SledVolumes::new(&directory.snapshots())?;
+        Self::open_directory(directory, Arc::new(volumes), options)
+    }
+
+    /// Like [`open_with`](Self::open_with), with the journal on another file system, and snapshots in other volumes.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_on(
+        file_system: Arc<dyn FileSystem>,
+        volumes: Arc<dyn Volumes>,
+        path: &Path,
+        options: DiskOptions,
+    ) -> Result<Self, StoreError> {
+        Self::open_directory(Directory::open(file_system, path, FORMAT)?, volumes, options)
     }
 
     /// Opens a store of this or an older format, for reading alone: [`import`](Store::import) what it gives into a new one.
@@ -110,22 +130,33 @@ impl DiskStore {
     /// # Errors
     /// As [`open`](Self::open).
     pub fn open_to_copy(path: &Path) -> Result<Self, StoreError> {
-        Self::open_directory(Directory::open(path, OLDEST_FORMAT)?, path, DiskOptions::default())
+        let directory = Directory::open(Arc::new(System), path, OLDEST_FORMAT)?;
+        let volumes = SledVolumes::new(&directory.snapshots())?;
+        Self::open_directory(directory, Arc::new(volumes), DiskOptions::default())
     }
 
-    fn open_directory(directory: Directory, path: &Path, options: DiskOptions) -> Result<Self, StoreError> {
+    fn open_directory(
+        directory: Directory,
+        volumes: Arc<dyn Volumes>,
+        options: DiskOptions,
+    ) -> Result<Self, StoreError> {
         let options = DiskOptions { segment_bytes: options.segment_bytes.clamp(1, SEGMENT_BYTES_MAX), ..options };
         let (snapshots, node) = (directory.snapshots(), directory.node());
+        let (file_system, path) = (directory.file_system().clone(), directory.root().to_owned());
         let mut catalog = Catalog::default();
         let journal = Journal::open(directory, options.segment_bytes, &mut catalog)?;
         if catalog.has_orphans() {
             let why = "it holds updates of documents that aren't in it".to_owned();
             return Err(StoreError::Unreadable { path: path.join("journal"), why });
         }
-        let snapshots = Snapshots::open(&snapshots)?;
+        let unreadable =
+            |error: VolumeError| StoreError::Unreadable { path: snapshots.clone(), why: error.to_string() };
+        let snapshots = Snapshots::open(&*volumes).map_err(unreadable)?;
         snapshots.sweep(|doc, generation, part, bytes| catalog.points_to(doc, generation, part, bytes))?;
         Ok(Self {
             options,
+            file_system,
+            path,
             node,
             journal: Mutex::new(journal),
             catalog: Mutex::new(catalog),
@@ -240,7 +271,7 @@ impl DiskStore {
         let after = stored.floor();
         for (seq, place, file) in plan.tail.iter().filter(|(seq, ..)| *seq > after) {
             let head = RecordHead { kind: Kind::Update, doc: plan.doc, seq: seq.0 };
-            let bytes = journal::read_record(file, &Placed { head, place: *place })?;
+            let bytes = journal::read_record(&**file, &Placed { head, place: *place })?;
             let record = segment::record(&bytes).and_then(|(_, payload)| segment::decode_update(payload));
             stored.tail.push((*seq, record.ok_or_else(|| format!("record {} can't be read", seq.0))?));
         }
@@ -291,7 +322,7 @@ impl DiskStore {
             if !self.catalog().needs(placed) {
                 continue;
             }
-            let bytes = match journal::read_record(&file, placed) {
+            let bytes = match journal::read_record(&*file, placed) {
                 Ok(bytes) => bytes,
                 Err(why) => {
                     tracing::error!(segment, %why, "a segment is damaged; it's left as it is");
@@ -449,6 +480,10 @@ impl Store for DiskStore {
 
     fn deleted(&self, after: Option<&DocName>, limit: usize) -> Result<Vec<DocName>, StoreError> {
         Ok(self.catalog().names(after, limit, false))
+    }
+
+    fn space(&self) -> Result<Option<u64>, StoreError> {
+        Ok(Some(self.file_system.available_space(&self.path)?))
     }
 
     fn node(&self) -> Option<NodeId> {

@@ -8,6 +8,9 @@ mod freed;
 mod kill;
 mod lock;
 mod parallel;
+mod power;
+mod scenario;
+mod simulation;
 mod torn;
 
 use std::collections::BTreeMap;

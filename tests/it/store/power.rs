@@ -1,0 +1,66 @@
+//! Power cuts, at every change of the disk: what wasn't synced is there, isn't, or is there in part.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use super::rounds;
+use super::scenario::{Owed, Run, options};
+use super::simulation::Disk;
+use crate::support::random::Random;
+
+/// Of so many changes, the power is cut at one: that makes more scenarios of as many cuts.
+const STRIDE: usize = 3;
+
+/// How often the power was cut, and how often once more after that.
+#[derive(Debug, Default)]
+struct Cuts {
+    first: usize,
+    second: usize,
+}
+
+/// Cuts the power at every change of a scenario, and once more at one of those of the start that follows.
+fn cut_everywhere(seed: u64, cuts: &mut Cuts) {
+    let mut random = Random::new(seed);
+    let options = options(&mut random);
+    let mut run = Run::new(Disk::new(), options, Arc::default());
+    run.simulation.keep_moments();
+    run.open().unwrap();
+    run.steps(40, &mut random).unwrap();
+    run.close();
+    run.moments.push((run.simulation.disk(), run.owed.clone()));
+    for (at, (disk, owed)) in run.moments.iter().enumerate().skip(random.below(STRIDE)).step_by(STRIDE) {
+        let again = |disk: &Disk, owed: &Arc<Owed>, random: &mut Random| {
+            let mut run = Run::new(disk.after_cut(random), options, owed.clone());
+            run.simulation.keep_moments();
+            let done = run.open().and_then(|()| run.steps(3, random));
+            done.unwrap_or_else(|error| panic!("after a cut before change {at}: {error}"));
+            run.close();
+            run
+        };
+        let second = again(disk, owed, &mut random);
+        cuts.first += 1;
+        if !second.moments.is_empty() {
+            let (disk, owed) = &second.moments[random.below(second.moments.len())];
+            again(disk, owed, &mut random);
+            cuts.second += 1;
+        }
+    }
+}
+
+#[test]
+fn whatever_was_acknowledged_outlives_power_cuts() {
+    let mut cuts = Cuts::default();
+    let only = std::env::var("YMESH_POWER_CUT_SEED").ok().map(|seed| seed.parse().unwrap());
+    let wanted = rounds("YMESH_POWER_CUTS", 4_000);
+    let mut seed = only.unwrap_or(0);
+    while cuts.first + cuts.second < wanted {
+        if catch_unwind(AssertUnwindSafe(|| cut_everywhere(seed, &mut cuts))).is_err() {
+            panic!("power cuts of seed {seed}: YMESH_POWER_CUT_SEED={seed} makes them again");
+        }
+        if only.is_some() {
+            return;
+        }
+        seed += 1;
+    }
+    println!("{seed} scenarios, {cuts:?}");
+}

@@ -1,0 +1,213 @@
+//! What is done to a store on a disk that isn't there, and what the store owes at every moment of it.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use y_mesh::document::Stored;
+use y_mesh::store::{Append, DiskOptions, DiskStore, Durability, Store, StoreError};
+use y_mesh::{ClientId, DocName, Seq};
+
+use super::simulation::{Disk, Simulation};
+use super::{Model, append, filled, name};
+use crate::support::random::Random;
+
+const DOCUMENTS: usize = 5;
+
+/// What a store holds, if a call was cut off in the middle: of each document, what was before or what would be after.
+#[derive(Clone, Debug, Default)]
+pub struct Owed {
+    before: Model,
+    after: Model,
+}
+
+impl Owed {
+    /// Reads all documents; gives what there is.
+    fn check(&self, store: &DiskStore) -> Model {
+        let mut found = Model::default();
+        let listed = store.list(None, usize::MAX).unwrap();
+        let deleted = store.deleted(None, usize::MAX).unwrap();
+        let names: Vec<_> = self.after.0.keys().chain(self.before.0.keys()).chain(&listed).chain(&deleted).collect();
+        for name in names {
+            let stored = store.load(name).unwrap_or_else(|error| panic!("{name:?} can't be loaded: {error}"));
+            let (before, after) = (self.before.0.get(name).cloned(), self.after.0.get(name).cloned());
+            let (before, after) = (before.unwrap_or_default(), after.unwrap_or_default());
+            assert!(
+                stored == before || stored == after,
+                "{name:?} was {before:?}, or became {after:?}, and is {stored:?}"
+            );
+            assert_eq!(stored.exists, listed.contains(name), "{name:?} is listed if it exists");
+            assert_eq!(!stored.exists && stored != Stored::default(), deleted.contains(name), "{name:?}");
+            if stored != Stored::default() {
+                found.0.insert(name.clone(), stored);
+            }
+        }
+        found
+    }
+}
+
+/// Something to do.
+#[derive(Debug)]
+pub enum Step {
+    Append(Vec<Append>),
+    Compact(DocName, Seq, Bytes),
+    Create(DocName, Option<Durability>),
+    Delete(DocName, Seq, Vec<ClientId>),
+    Import(DocName, Stored),
+    Close,
+    Reopen,
+}
+
+impl Step {
+    fn random(model: &Model, random: &mut Random) -> Self {
+        let doc = name(&format!("doc {}", random.below(DOCUMENTS)));
+        let (last, exists) = (model.last(&doc), model.0.get(&doc).is_some_and(|stored| stored.exists));
+        match random.below(100) {
+            0..4 => Self::Reopen,
+            4..6 => Self::Close,
+            6..10 => Self::Create(doc, random.percent(50).then_some(Durability::Local)),
+            10..15 => Self::Delete(doc, Seq(last + 1), (0..random.below(4) as u64).map(ClientId).collect()),
+            15..18 => Self::import(model, random),
+            18..35 if exists && last > 0 => {
+                let floor = model.0[&doc].floor().0.max(1);
+                let through = floor + random.below((last - floor + 1) as usize) as u64;
+                Self::Compact(doc, Seq(through), filled(through, random.pick(&[0, 90, 90, 900, 900, 4_000])))
+            }
+            _ => Self::append(model, doc, random),
+        }
+    }
+
+    fn append(model: &Model, doc: DocName, random: &mut Random) -> Self {
+        let mut model = model.clone();
+        let other = name(&format!("doc {}", random.below(DOCUMENTS)));
+        let mut records = Vec::new();
+        for _ in 0..1 + random.below(3) {
+            let doc = if random.percent(70) { &doc } else { &other };
+            let next = append(doc, model.last(doc) + 1, random.pick(&[0, 30, 200, 700]));
+            model.append(std::slice::from_ref(&next));
+            records.push(next);
+        }
+        Self::Append(records)
+    }
+
+    fn import(model: &Model, random: &mut Random) -> Self {
+        let doc = name(&format!("imported {}", model.0.len()));
+        let mut source = Model::default();
+        source.append(&[append(&doc, 1, 20), append(&doc, 2, 300)]);
+        if random.percent(50) {
+            source.compact(&doc, Seq(1), &filled(7, 400));
+        }
+        Self::Import(doc.clone(), source.0[&doc].clone())
+    }
+
+    fn change(&self, model: &mut Model) {
+        match self {
+            Self::Append(records) => model.append(records),
+            Self::Compact(doc, through, snapshot) => model.compact(doc, *through, snapshot),
+            Self::Create(doc, durability) => model.create(doc, *durability),
+            Self::Delete(doc, through, clients) => model.delete(doc, *through, clients),
+            Self::Import(doc, stored) => drop(model.0.insert(doc.clone(), stored.clone())),
+            Self::Close | Self::Reopen => {}
+        }
+    }
+
+    fn perform(&self, store: &DiskStore) -> Result<(), StoreError> {
+        match self {
+            Self::Append(records) => store.append(records),
+            Self::Compact(doc, through, snapshot) => store.compact(doc, *through, snapshot),
+            Self::Create(doc, durability) => store.create(doc, *durability).map(drop),
+            Self::Delete(doc, through, clients) => store.delete(doc, *through, clients),
+            Self::Import(doc, stored) => store.import(&[(doc.clone(), stored.clone())]),
+            Self::Close | Self::Reopen => store.close(),
+        }
+    }
+}
+
+/// A store on its disk, with what it owes; and the disk as it was before every change, with what the store owed then.
+pub struct Run {
+    pub simulation: Simulation,
+    pub owed: Arc<Owed>,
+    pub moments: Vec<(Disk, Arc<Owed>)>,
+    options: DiskOptions,
+    store: Option<DiskStore>,
+}
+
+impl Run {
+    pub fn new(disk: Disk, options: DiskOptions, owed: Arc<Owed>) -> Self {
+        let simulation = Simulation::new(disk);
+        Self { simulation, owed, moments: Vec::new(), options, store: None }
+    }
+
+    /// Opens the store, and reads all there is.
+    pub fn open(&mut self) -> Result<(), StoreError> {
+        self.close();
+        let volumes = Arc::new(self.simulation.clone());
+        let opened = DiskStore::open_on(volumes.clone(), volumes, Path::new("/srv/data"), self.options);
+        self.note_moments();
+        let found = self.owed.check(self.store.insert(opened?));
+        self.settle(found);
+        Ok(())
+    }
+
+    /// Lets go of the store.
+    pub fn close(&mut self) {
+        self.store = None;
+        self.note_moments();
+    }
+
+    /// Does something; the store owes what was before and what comes after as long as it isn't done.
+    pub fn step(&mut self, step: &Step) -> Result<(), StoreError> {
+        let before = self.owed.before.clone();
+        let mut after = before.clone();
+        step.change(&mut after);
+        self.owed = Arc::new(Owed { before, after: after.clone() });
+        let done = step.perform(self.store());
+        self.note_moments();
+        done?;
+        self.settle(after);
+        if matches!(step, Step::Reopen) { self.open() } else { Ok(()) }
+    }
+
+    /// Does things at random, and reads all there is.
+    pub fn steps(&mut self, count: usize, random: &mut Random) -> Result<(), StoreError> {
+        for _ in 0..count {
+            self.step(&self.next(random))?;
+        }
+        self.owed.check(self.store());
+        Ok(())
+    }
+
+    pub fn next(&self, random: &mut Random) -> Step {
+        Step::random(&self.owed.before, random)
+    }
+
+    /// Reads all there is.
+    pub fn check(&self) {
+        self.owed.check(self.store());
+    }
+
+    pub fn is_open(&self) -> bool {
+        self.store.is_some()
+    }
+
+    pub fn store(&self) -> &DiskStore {
+        self.store.as_ref().unwrap()
+    }
+
+    fn settle(&mut self, model: Model) {
+        self.owed = Arc::new(Owed { before: model.clone(), after: model });
+    }
+
+    fn note_moments(&mut self) {
+        let moments = self.simulation.take_moments().into_iter();
+        self.moments.extend(moments.map(|disk| (disk, self.owed.clone())));
+    }
+}
+
+/// Sizes so small that everything happens often.
+pub fn options(random: &mut Random) -> DiskOptions {
+    let mut options = DiskOptions::default();
+    options.segment_bytes = random.pick(&[1, 500, 1_000, 3_000]);
+    options.journal_bytes = options.segment_bytes * random.pick(&[0, 2, 4]);
+    options
+}
