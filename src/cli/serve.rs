@@ -9,8 +9,9 @@ use clap::Args;
 use serde_json::Value;
 use tracing_subscriber::EnvFilter;
 use y_mesh::http::{Door, Origin, listen};
+use y_mesh::node::access::Open;
 use y_mesh::store::DiskStore;
-use y_mesh::{Config, Durability, Node};
+use y_mesh::{Config, Durability, Node, document};
 
 use super::Failure;
 use super::tokens::Tokens;
@@ -34,11 +35,13 @@ pub struct Serve {
     #[arg(long, env = "YMESH_DATA", default_value = "data/db", value_name = "DIRECTORY", value_parser = data)]
     data: Data,
 
-    /// File with tokens, a line each: `write TOKEN [WHO]` or `read TOKEN [WHO]`. Nobody connects without one.
+    /// File with tokens, a line each: `read TOKEN [WHO]`, `write TOKEN [WHO]`, or `manage TOKEN [WHO]`, which may back up
+    /// and delete too. Nobody connects without one.
     #[arg(long, env = "YMESH_TOKEN_FILE", value_name = "FILE", conflicts_with = "open")]
     token_file: Option<PathBuf>,
 
-    /// Let everybody who reaches the address read and write.
+    /// Let everybody who reaches the address read and write. Backups and deletions are for this machine alone, or need a
+    /// token.
     #[arg(long, env = "YMESH_OPEN")]
     open: bool,
 
@@ -121,9 +124,11 @@ impl Serve {
         let address = listener.local_addr().map_err(|error| self.cannot_listen(&error))?;
         let access = Access { tokens: tokens.as_ref().map(Tokens::len), is_local: self.host.is_loopback() };
         let mut builder = Node::builder().config(config);
-        if let Some(tokens) = tokens {
-            builder = builder.authorize(tokens);
-        }
+        builder = match tokens {
+            Some(tokens) => builder.authorize(tokens),
+            None if access.is_local => builder.authorize(Open(document::Access::Manage)),
+            None => builder.authorize(Open(document::Access::Write)),
+        };
         if let Data::Directory(path) = &self.data {
             let store = DiskStore::open(path);
             builder = builder.store(store.map_err(|error| Failure(format!("--data {}: {error}", path.display())))?);

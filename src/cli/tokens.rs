@@ -17,7 +17,7 @@ const TOKEN_CHARACTERS_MIN: usize = 16;
 pub struct Tokens(Vec<(Token, Grant)>);
 
 impl Tokens {
-    /// Reads a file. A line is `read TOKEN [WHO]` or `write TOKEN [WHO]`; `#` starts a comment.
+    /// Reads a file. A line is `read`, `write` or `manage`, then a token, then who has it; `#` starts a comment.
     pub fn read(path: &Path) -> Result<Self, Failure> {
         let text = std::fs::read_to_string(path)
             .map_err(|error| Failure(format!("--token-file {}: {error}", path.display())))?;
@@ -62,7 +62,9 @@ impl Tokens {
 fn parse_line(line: &str) -> Result<Option<(Token, Grant)>, &'static str> {
     let mut words = line.split('#').next().unwrap_or_default().split_whitespace();
     let Some(kind) = words.next() else { return Ok(None) };
-    let token = words.next().ok_or("a token is missing; write `read TOKEN [WHO]` or `write TOKEN [WHO]`")?;
+    let token = words
+        .next()
+        .ok_or("a token is missing; write `read TOKEN [WHO]`, `write TOKEN [WHO]` or `manage TOKEN [WHO]`")?;
     if token.chars().count() < TOKEN_CHARACTERS_MIN {
         return Err("the token has fewer than 16 characters; `openssl rand -hex 24` makes a good one");
     }
@@ -70,10 +72,11 @@ fn parse_line(line: &str) -> Result<Option<(Token, Grant)>, &'static str> {
     let grant = match kind {
         "read" => Grant::read(who),
         "write" => Grant::write(who),
-        _ => return Err("a line starts with `read` or `write`"),
+        "manage" => Grant::manage(who),
+        _ => return Err("a line starts with `read`, `write` or `manage`"),
     };
     match words.next() {
-        Some(_) => Err("too many words; write `read TOKEN [WHO]` or `write TOKEN [WHO]`"),
+        Some(_) => Err("too many words; write `read TOKEN [WHO]`, `write TOKEN [WHO]` or `manage TOKEN [WHO]`"),
         None => Ok(Some((Token::new(token), grant))),
     }
 }
@@ -92,11 +95,14 @@ mod tests {
 
     const WRITE: &str = "0123456789abcdef";
     const READ: &str = "fedcba9876543210";
+    const MANAGE: &str = "02468ace13579bdf";
 
     #[test]
     fn a_file_grants_what_its_lines_say() {
-        let tokens = Tokens::parse(&format!("# team\nwrite {WRITE} ada\n\nread {READ} # guests\n")).unwrap();
-        assert_eq!(tokens.len(), 2);
+        let tokens =
+            Tokens::parse(&format!("# team\nwrite {WRITE} ada\n\nread {READ} # guests\nmanage {MANAGE} ops")).unwrap();
+        assert_eq!(tokens.len(), 3);
+        assert_eq!(tokens.grant(&Token::new(MANAGE)), Some(Grant::manage("ops")));
         assert_eq!(tokens.grant(&Token::new(WRITE)), Some(Grant::write("ada")));
         assert_eq!(tokens.grant(&Token::new(READ)).map(|grant| grant.access), Some(Access::Read));
         assert_eq!(tokens.grant(&Token::new("0123456789abcdeX")), None);

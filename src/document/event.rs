@@ -12,6 +12,9 @@ pub enum Access {
     Read,
     /// Change the document too.
     Write,
+    /// Take it away as a whole, too: back it up with all that is kept of it, or delete it. For a session it's the same as
+    /// [`Write`](Self::Write).
+    Manage,
 }
 
 /// What kind of party a session is. The kinds differ in access, in fan-out and in trust, and in nothing else.

@@ -88,7 +88,7 @@ impl Session {
     /// Whether it may change the document.
     pub fn may_write(&self) -> bool {
         match &self.kind {
-            Kind::Client { access, .. } => *access == Access::Write,
+            Kind::Client { access, .. } => *access >= Access::Write,
             Kind::Peer(_) => true,
         }
     }

@@ -57,6 +57,11 @@ impl Grant {
         Self { access: Access::Write, identity: identity.into() }
     }
 
+    /// May receive, change and manage, as somebody.
+    pub fn manage(identity: impl Into<Identity>) -> Self {
+        Self { access: Access::Manage, identity: identity.into() }
+    }
+
     /// What a session is that has this right.
     pub fn kind(self) -> Kind {
         Kind::Client { access: self.access, identity: self.identity }
@@ -128,13 +133,13 @@ where
     }
 }
 
-/// Everybody may change everything.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Open;
+/// Everybody has the same right to everything.
+#[derive(Clone, Copy, Debug)]
+pub struct Open(pub Access);
 
 impl Authorize for Open {
     fn authorize<'a>(&'a self, _: &'a Request, _: &'a DocName) -> Answer<'a> {
-        Box::pin(ready(Ok(Grant { access: Access::Write, identity: Identity::anonymous() })))
+        Box::pin(ready(Ok(Grant { access: self.0, identity: Identity::anonymous() })))
     }
 }
 

@@ -27,7 +27,7 @@ pub use metrics::Metrics;
 pub use outbox::Outgoing;
 
 use crate::config::{Config, InvalidConfig};
-use crate::document::{CloseCode, Document, Kind, Millis, Now, OpenError, STACK_BYTES, WallTime};
+use crate::document::{Access, CloseCode, Document, Kind, Millis, Now, OpenError, STACK_BYTES, WallTime};
 use crate::id::{ClientId, DocName, Seq, SessionId};
 pub use crate::store::Durability;
 use crate::store::writer::Writer;
@@ -167,7 +167,7 @@ impl NodeBuilder {
         self
     }
 
-    /// Who may do what. Without this, everybody everything.
+    /// Who may do what. Without this, everybody may read and write everything, and nobody may manage it.
     #[must_use]
     pub fn authorize(mut self, hook: impl Authorize) -> Self {
         self.authorize = Arc::new(hook);
@@ -212,7 +212,11 @@ impl NodeBuilder {
 impl Node {
     /// Starts to describe a node.
     pub fn builder() -> NodeBuilder {
-        NodeBuilder { config: Config::default(), store: Arc::new(MemoryStore::new()), authorize: Arc::new(Open) }
+        NodeBuilder {
+            config: Config::default(),
+            store: Arc::new(MemoryStore::new()),
+            authorize: Arc::new(Open(Access::Write)),
+        }
     }
 
     /// A document, by name. It's opened when it's used.

@@ -252,6 +252,18 @@ fn s6_who_may_only_read_again_is_told_so_again() {
 }
 
 #[test]
+fn s6_who_may_manage_may_write() {
+    let mut world = World::new();
+    let mut ada = Client::new(1);
+    let session = world.join_reader();
+    world.open(session, &mut ada);
+    world.event(Event::Reauthorized { session, right: Ok(client(Access::Manage)) });
+    world.settle(&mut [(session, &mut ada)]);
+    world.say(session, ada.write("words"));
+    assert_eq!((world.text(), world.refusals().len()), ("words".to_owned(), 0));
+}
+
+#[test]
 fn s6_a_document_that_is_full_sends_who_comes_away() {
     let mut world = World::with(|config| config.limits.sessions_per_document_max = 1);
     let (first, second) = (world.join(), world.join());
