@@ -21,7 +21,7 @@ use super::volume::{Volume, VolumeError, Volumes};
 /// Bytes of the largest value.
 pub const VALUE_BYTES_MAX: usize = 3_584;
 /// Bytes that sled may hold in memory, for each volume.
-const CACHE_BYTES: u64 = 16 << 20;
+const CACHE_BYTES: u64 = 8 << 20;
 /// How often, and how long apart, sled's own lock is tried for.
 const LOCK_TRIES: usize = 50;
 const LOCK_PAUSE: Duration = Duration::from_millis(10);
@@ -54,9 +54,6 @@ impl Volumes for SledVolumes {
                 _ => {}
             }
         }
-        if self.root.join("db").exists() {
-            numbers.push(0);
-        }
         numbers.sort_unstable();
         Ok(numbers)
     }
@@ -69,21 +66,10 @@ impl Volumes for SledVolumes {
     }
 
     fn remove(&self, number: u32) -> io::Result<()> {
-        if number > 0 {
-            match fs::remove_dir_all(self.path(number)) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => return sync_directory(&self.root),
-            }
+        match fs::remove_dir_all(self.path(number)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => sync_directory(&self.root),
         }
-        for entry in fs::read_dir(&self.root)? {
-            let entry = entry?;
-            match (number_of(&entry.file_name().to_string_lossy()), entry.file_type()?.is_dir()) {
-                (Some(_), true) => {}
-                (_, true) => fs::remove_dir_all(entry.path())?,
-                (_, false) => fs::remove_file(entry.path())?,
-            }
-        }
-        sync_directory(&self.root)
     }
 }
 
@@ -139,17 +125,9 @@ impl Volume for SledVolume {
         Ok(self.attempt(|tree| tree.get(key))?.map(|value| Bytes::copy_from_slice(&value)))
     }
 
-    fn remove(&self, key: &[u8]) -> Result<(), VolumeError> {
-        self.attempt(|tree| tree.remove(key)).map(drop)
-    }
-
     fn flush(&self) -> Result<(), VolumeError> {
         self.attempt(sled::Tree::flush)?;
         Ok(File::options().write(true).open(&self.file)?.sync_all()?)
-    }
-
-    fn keys(&self, first: &[u8]) -> Result<Vec<Vec<u8>>, VolumeError> {
-        self.attempt(|tree| tree.range(first..).keys().map(|key| Ok(key?.to_vec())).collect())
     }
 
     fn bytes(&self) -> io::Result<u64> {
