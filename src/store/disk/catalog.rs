@@ -5,6 +5,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use super::segment::{Entry, Kind, Place, Placed, Pointer};
+use super::usage::Usage;
 use crate::id::{DocName, Seq};
 use crate::store::file_system::FileHandle;
 
@@ -17,6 +18,7 @@ pub struct Catalog {
     early: BTreeMap<u64, BTreeMap<u64, Place>>,
     /// The segments that hold what is noted here.
     segments: BTreeMap<u32, Segment>,
+    usage: Usage,
 }
 
 #[derive(Debug)]
@@ -87,6 +89,15 @@ impl Catalog {
         self.docs.get(&id).map(|doc| (id, doc))
     }
 
+    pub fn get(&self, id: u64) -> Option<&Doc> {
+        self.docs.get(&id)
+    }
+
+    /// What is needed of the volumes.
+    pub fn usage(&self) -> &Usage {
+        &self.usage
+    }
+
     /// The names after `after`, in order, of documents that exist or don't.
     pub fn names(&self, after: Option<&DocName>, limit: usize, exist: bool) -> Vec<DocName> {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
@@ -132,6 +143,7 @@ impl Catalog {
             return;
         }
         self.names.insert(entry.name.clone(), id);
+        self.usage.change(id, self.docs.get(&id).map(|doc| &doc.entry), &entry);
         let mut doc = match self.docs.remove(&id) {
             Some(doc) => Doc { entry, version, place, ..doc },
             None => Doc { entry, version, place, updates: BTreeMap::new() },
@@ -194,20 +206,12 @@ impl Catalog {
         self.segments.remove(&segment);
     }
 
-    /// The entry that a document has once a new snapshot is its current one, its version, and the snapshot that nothing
-    /// points to then. The current one becomes the previous one, if it `is_whole`. `None` if the document was deleted since.
-    pub fn advanced(&self, id: u64, pointer: Pointer, is_whole: bool) -> Option<(u64, Entry, Option<Pointer>)> {
+    /// The entry that a document has once a new snapshot is its current one, and its version. The current one becomes the
+    /// previous one, if it `is_whole`. `None` if the document was deleted since.
+    pub fn advanced(&self, id: u64, pointer: Pointer, is_whole: bool) -> Option<(u64, Entry)> {
         let doc = self.docs.get(&id).filter(|doc| pointer.through >= doc.entry.deleted())?;
-        let (current, previous) = (doc.entry.current, doc.entry.previous);
-        let (previous, unneeded) = if is_whole { (current, previous) } else { (previous, current) };
+        let previous = if is_whole { doc.entry.current } else { doc.entry.previous };
         let entry = Entry { exists: true, current: Some(pointer), previous, ..doc.entry.clone() };
-        Some((doc.version + 1, entry, unneeded))
-    }
-
-    /// Whether an entry points to this part of a snapshot, parts having so many bytes.
-    pub fn points_to(&self, id: u64, generation: u32, part: u32, part_bytes: u64) -> bool {
-        let Some(doc) = self.docs.get(&id) else { return false };
-        let holds = |it: &Pointer| it.generation == generation && u64::from(part) < it.len.div_ceil(part_bytes);
-        [doc.entry.current, doc.entry.previous].iter().flatten().any(holds)
+        Some((doc.version + 1, entry))
     }
 }

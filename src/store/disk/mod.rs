@@ -8,9 +8,12 @@ mod catalog;
 mod files;
 mod index;
 mod journal;
+mod moving;
+mod packed;
 mod segment;
 mod sled_volume;
 mod snapshots;
+mod usage;
 mod volume;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,9 +30,10 @@ use crate::id::{ClientId, DocName, NodeId, Seq};
 use catalog::{Catalog, Draft};
 use files::Directory;
 use journal::Journal;
+use moving::Cleaning;
 use segment::{Batch, Entry, FORMAT, Grave, Kind, OLDEST_FORMAT, Place, Placed, Pointer, RecordHead};
 use sled_volume::SledVolumes;
-use snapshots::Snapshots;
+use snapshots::{Packed, Snapshots};
 pub use volume::{Volume, VolumeError, Volumes};
 
 /// Bytes that are copied forward in one batch.
@@ -47,11 +51,13 @@ pub struct DiskOptions {
     pub segment_bytes: u64,
     /// Bytes of the journal from which on space is won back. It may have twice what is needed beyond that.
     pub journal_bytes: u64,
+    /// Bytes of a volume of snapshots from which on another may be begun, and half of what all may take before space is won back.
+    pub volume_bytes: u64,
 }
 
 impl Default for DiskOptions {
     fn default() -> Self {
-        Self { segment_bytes: 16 << 20, journal_bytes: 64 << 20 }
+        Self { segment_bytes: 16 << 20, journal_bytes: 64 << 20, volume_bytes: 16 << 20 }
     }
 }
 
@@ -77,6 +83,8 @@ pub struct DiskStore {
     node: NodeId,
     // Let go of before the journal, which holds the directory's lock.
     snapshots: Snapshots,
+    /// Held from before a snapshot is kept until something points to it. Locked before the journal, if both are.
+    compacting: Mutex<Cleaning>,
     // Locked before the catalogue, if both are.
     journal: Mutex<Journal>,
     catalog: Mutex<Catalog>,
@@ -141,7 +149,7 @@ impl DiskStore {
         options: DiskOptions,
     ) -> Result<Self, StoreError> {
         let options = DiskOptions { segment_bytes: options.segment_bytes.clamp(1, SEGMENT_BYTES_MAX), ..options };
-        let (snapshots, node) = (directory.snapshots(), directory.node());
+        let node = directory.node();
         let (file_system, path) = (directory.file_system().clone(), directory.root().to_owned());
         let mut catalog = Catalog::default();
         let journal = Journal::open(directory, options.segment_bytes, &mut catalog)?;
@@ -149,10 +157,7 @@ impl DiskStore {
             let why = "it holds updates of documents that aren't in it".to_owned();
             return Err(StoreError::Unreadable { path: path.join("journal"), why });
         }
-        let unreadable =
-            |error: VolumeError| StoreError::Unreadable { path: snapshots.clone(), why: error.to_string() };
-        let snapshots = Snapshots::open(&*volumes).map_err(unreadable)?;
-        snapshots.sweep(|doc, generation, part, bytes| catalog.points_to(doc, generation, part, bytes))?;
+        let snapshots = Snapshots::open(volumes, options.volume_bytes, &catalog.usage().volumes())?;
         Ok(Self {
             options,
             file_system,
@@ -162,6 +167,7 @@ impl DiskStore {
             catalog: Mutex::new(catalog),
             snapshots,
             pinned: Mutex::default(),
+            compacting: Mutex::default(),
         })
     }
 
@@ -180,11 +186,22 @@ impl DiskStore {
     }
 
     /// Keeps a snapshot that nothing points to yet.
-    fn put(&self, doc: u64, generation: u32, through: Seq, snapshot: &Bytes) -> Result<Pointer, StoreError> {
-        let hash = *blake3::hash(snapshot).as_bytes();
-        let pointer = Pointer { generation, through, len: snapshot.len() as u64, hash };
-        self.snapshots.put(doc, &pointer, snapshot)?;
-        Ok(pointer)
+    fn keep(&self, doc: u64, generation: u32, through: Seq, snapshot: &Bytes) -> Result<Pointer, StoreError> {
+        let (len, hash) = (snapshot.len() as u64, *blake3::hash(snapshot).as_bytes());
+        let pointer = Pointer { generation, through, len, hash, volume: 0, packed: len };
+        let mut packed = [Packed::new(doc, pointer, snapshot)];
+        self.snapshots.keep(&mut packed)?;
+        Ok(packed[0].pointer)
+    }
+
+    /// Makes a snapshot the current one of its document, unless that was deleted since.
+    fn point(&self, doc: u64, pointer: Pointer, is_whole: bool) -> Result<(), StoreError> {
+        let mut journal = self.journal();
+        let Some((version, entry)) = self.catalog().advanced(doc, pointer, is_whole) else { return Ok(()) };
+        let mut batch = Batch::default();
+        batch.entry(doc, version, entry);
+        self.write(&mut journal, &batch)?;
+        self.clean(&mut journal)
     }
 
     /// Writes a batch and takes note of it.
@@ -252,6 +269,10 @@ impl DiskStore {
             return self.read_tail(plan, Some((pointer.through, snapshot))).map_err(damaged);
         }
         let lost = || damaged("its snapshot is missing or damaged".into());
+        if self.plan(name)?.is_some_and(|now| now.entry != plan.entry) {
+            // It moved, or a newer one is in its place.
+            return Err(lost());
+        }
         let fallback = match plan.fallback {
             Some(fallback) if fallback != pointer => {
                 Some((fallback.through, self.snapshots.get(plan.doc, &fallback)?.ok_or_else(lost)?))
@@ -388,6 +409,7 @@ impl Store for DiskStore {
     }
 
     fn compact(&self, name: &DocName, through: Seq, snapshot: &Bytes) -> Result<(), StoreError> {
+        let mut cleaning = self.compacting();
         let Some((doc, entry)) = self.catalog().find(name).map(|(id, doc)| (id, doc.entry.clone())) else {
             return Ok(());
         };
@@ -396,24 +418,13 @@ impl Store for DiskStore {
             // What is there holds it already, or it's deleted.
             return Ok(());
         }
-        let pointer = self.put(doc, entry.generation() + 1, through, snapshot)?;
+        let pointer = self.keep(doc, entry.generation() + 1, through, snapshot)?;
         let is_whole = match current {
             Some(current) => self.snapshots.get(doc, &current)?.is_some(),
             None => true,
         };
-        let mut journal = self.journal();
-        let Some((version, entry, unneeded)) = self.catalog().advanced(doc, pointer, is_whole) else {
-            return Ok(self.snapshots.remove(doc, &pointer)?);
-        };
-        let mut batch = Batch::default();
-        batch.entry(doc, version, entry);
-        self.write(&mut journal, &batch)?;
-        self.clean(&mut journal)?;
-        drop(journal);
-        match unneeded {
-            Some(unneeded) => Ok(self.snapshots.remove(doc, &unneeded)?),
-            None => Ok(()),
-        }
+        self.point(doc, pointer, is_whole)?;
+        self.clean_volumes(&mut cleaning, pointer.packed)
     }
 
     fn create(&self, name: &DocName, durability: Option<Durability>) -> Result<bool, StoreError> {
@@ -432,19 +443,14 @@ impl Store for DiskStore {
         let mut journal = self.journal();
         let Draft { doc, version, entry, last, .. } = self.draft(name);
         follows(name, last, through)?;
-        let unneeded = [entry.current, entry.previous];
         let mut batch = Batch::default();
         batch.entry(doc, version, entry.buried(through, clients));
         self.write(&mut journal, &batch)?;
-        self.clean(&mut journal)?;
-        drop(journal);
-        for pointer in unneeded.iter().flatten() {
-            self.snapshots.remove(doc, pointer)?;
-        }
-        Ok(())
+        self.clean(&mut journal)
     }
 
     fn import(&self, documents: &[(DocName, Stored)]) -> Result<(), StoreError> {
+        let _compacting = self.compacting();
         // Held all the time: nobody takes the numbers meanwhile.
         let mut journal = self.journal();
         let (mut batch, first) = (Batch::default(), self.catalog().free_id());
@@ -455,7 +461,7 @@ impl Store for DiskStore {
             }
             let grave = stored.tombstone.clone().map(|tombstone| Grave { tombstone, generation: 0 });
             let current = match &stored.snapshot {
-                Some((through, snapshot)) => Some(self.put(doc, 1, *through, snapshot)?),
+                Some((through, snapshot)) => Some(self.keep(doc, 1, *through, snapshot)?),
                 None => None,
             };
             let (exists, durability) = (stored.exists, stored.durability);
@@ -533,7 +539,11 @@ mod tests {
         }
 
         fn open(&self) -> DiskStore {
-            DiskStore::open_with(&self.0, DiskOptions { segment_bytes: 4_096, journal_bytes: 16_384 }).unwrap()
+            DiskStore::open_with(
+                &self.0,
+                DiskOptions { segment_bytes: 4_096, journal_bytes: 16_384, volume_bytes: 1 << 20 },
+            )
+            .unwrap()
         }
 
         fn segments(&self) -> usize {
@@ -596,11 +606,11 @@ mod tests {
             }
         }
         let entry = store.catalog().find(&doc).unwrap().1.entry.clone();
-        store.snapshots.remove(1, &entry.current.unwrap()).unwrap();
+        store.snapshots.lose(1, &entry.current.unwrap());
         let stored = store.load(&doc).unwrap();
         assert_eq!(stored.snapshot, Some((Seq(6), vec![6; 9_000].into())));
         assert_eq!(stored.tail.iter().map(|(seq, _)| seq.0).collect::<Vec<_>>(), [7, 8, 9]);
-        store.snapshots.remove(1, &entry.previous.unwrap()).unwrap();
+        store.snapshots.lose(1, &entry.previous.unwrap());
         assert!(matches!(store.load(&doc), Err(StoreError::Damaged { .. })));
     }
 
@@ -614,31 +624,29 @@ mod tests {
             store.compact(&doc, Seq(seq), &vec![seq as u8; 9_000].into()).unwrap();
             if seq == 2 {
                 let lost = store.catalog().find(&doc).unwrap().1.entry.current.unwrap();
-                store.snapshots.remove(1, &lost).unwrap();
+                store.snapshots.lose(1, &lost);
             }
         }
         let entry = store.catalog().find(&doc).unwrap().1.entry.clone();
         assert_eq!(entry.previous.unwrap().through, Seq(1));
-        store.snapshots.remove(1, &entry.current.unwrap()).unwrap();
+        store.snapshots.lose(1, &entry.current.unwrap());
         assert_eq!(store.load(&doc).unwrap().tail.len(), 2);
     }
 
     #[test]
-    fn many_starts_leave_few_segments_and_no_unneeded_parts_of_snapshots() {
+    fn many_starts_leave_few_segments_and_no_unneeded_volumes() {
         let place = Scratch::new("starts");
         for start in 1..=120 {
             let store = place.open();
             let doc = name(&format!("doc {start}"));
             store.append(&[update(&doc, 1, 10)]).unwrap();
-            let part =
-                Pointer { generation: 7, through: Seq(1), len: 9_000, hash: *blake3::hash(&[7; 9_000]).as_bytes() };
-            store.snapshots.put(1_000 + start, &part, &[7; 9_000]).unwrap();
+            store.keep(1_000 + start, 7, Seq(1), &vec![7; 9_000].into()).unwrap();
         }
         let store = place.open();
         assert!(place.segments() < 60, "{} segments are left", place.segments());
         assert_eq!(store.list(None, 1_000).unwrap().len(), 120);
         assert!((1..=120).all(|start| store.load(&name(&format!("doc {start}"))).unwrap().last_seq() == Seq(1)));
-        assert_eq!(store.snapshots.parts(), 0);
+        assert_eq!(fs::read_dir(place.0.join("snapshots")).unwrap().count(), 0);
     }
 
     #[test]

@@ -72,8 +72,13 @@ pub struct Pointer {
     pub generation: u32,
     /// The last record that the snapshot holds.
     pub through: Seq,
+    /// Bytes of the snapshot, and what they hash to.
     pub len: u64,
     pub hash: [u8; HASH_BYTES],
+    /// Where it lies; 0 is where format 1 had them all.
+    pub volume: u32,
+    /// Bytes that are kept of it: fewer than `len`, or it isn't compressed.
+    pub packed: u64,
 }
 
 /// A document's entry in the catalogue.
@@ -99,6 +104,19 @@ impl Entry {
     /// The entry of a document that was just created.
     pub fn new(name: DocName) -> Self {
         Self { name, exists: true, durability: None, current: None, previous: None, grave: None }
+    }
+
+    /// Its snapshots.
+    pub fn pointers(&self) -> impl Iterator<Item = &Pointer> {
+        [&self.current, &self.previous].into_iter().flatten()
+    }
+
+    /// The entry once a snapshot lies elsewhere; unchanged if it isn't one of its snapshots any more.
+    pub fn repointed(mut self, old: &Pointer, new: Pointer) -> Self {
+        for pointer in [&mut self.current, &mut self.previous].into_iter().flatten().filter(|pointer| *pointer == old) {
+            *pointer = new;
+        }
+        self
     }
 
     /// The last record that isn't needed any more, or was never there.
@@ -325,6 +343,8 @@ fn encode_entry(entry: &Entry, body: &mut Vec<u8>) {
             body.put_u64_le(pointer.through.0);
             body.put_u64_le(pointer.len);
             body.extend_from_slice(&pointer.hash);
+            body.put_u32_le(pointer.volume);
+            body.put_u64_le(pointer.packed);
         }
     }
     body.put_u8(u8::from(entry.exists));
@@ -348,7 +368,7 @@ pub fn decode_entry(format: u32, payload: &[u8]) -> Option<Entry> {
     let mut cursor = Cursor(payload);
     let len = cursor.u32()? as usize;
     let name = DocName::new(std::str::from_utf8(cursor.take(len)?).ok()?).ok()?;
-    let (current, previous) = (decode_pointer(&mut cursor)?, decode_pointer(&mut cursor)?);
+    let (current, previous) = (decode_pointer(format, &mut cursor)?, decode_pointer(format, &mut cursor)?);
     let entry = Entry { current, previous, ..Entry::new(name) };
     if format == 1 {
         return Some(entry);
@@ -364,16 +384,14 @@ pub fn decode_entry(format: u32, payload: &[u8]) -> Option<Entry> {
     Some(Entry { exists, durability, grave, ..entry })
 }
 
-fn decode_pointer(cursor: &mut Cursor<'_>) -> Option<Option<Pointer>> {
-    match cursor.u8()? {
-        0 => Some(None),
-        _ => Some(Some(Pointer {
-            generation: cursor.u32()?,
-            through: Seq(cursor.u64()?),
-            len: cursor.u64()?,
-            hash: cursor.take(HASH_BYTES)?.try_into().ok()?,
-        })),
+fn decode_pointer(format: u32, cursor: &mut Cursor<'_>) -> Option<Option<Pointer>> {
+    if cursor.u8()? == 0 {
+        return Some(None);
     }
+    let (generation, through, len) = (cursor.u32()?, Seq(cursor.u64()?), cursor.u64()?);
+    let hash = cursor.take(HASH_BYTES)?.try_into().ok()?;
+    let (volume, packed) = if format == 1 { (0, len) } else { (cursor.u32()?, cursor.u64()?) };
+    Some(Some(Pointer { generation, through, len, hash, volume, packed }))
 }
 
 fn decode_grave(cursor: &mut Cursor<'_>) -> Option<Grave> {

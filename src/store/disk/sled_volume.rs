@@ -21,21 +21,29 @@ use super::volume::{Volume, VolumeError, Volumes};
 /// Bytes of the largest value.
 pub const VALUE_BYTES_MAX: usize = 3_584;
 /// Bytes that sled may hold in memory, for each volume.
-const CACHE_BYTES: u64 = 16 << 20;
+const CACHE_BYTES: u64 = 8 << 20;
 /// How often, and how long apart, sled's own lock is tried for.
 const LOCK_TRIES: usize = 50;
 const LOCK_PAUSE: Duration = Duration::from_millis(10);
 
+/// Makes a file durable.
+type Sync = Arc<dyn Fn(&Path) -> io::Result<()> + Send + std::marker::Sync>;
+
 /// The volumes in a directory, each in one of its own.
 pub struct SledVolumes {
     root: PathBuf,
+    sync: Sync,
 }
 
 impl SledVolumes {
     /// Those in this directory, which is made if it isn't there.
+    ///
+    /// # Errors
+    /// If the directory can't be made.
     pub fn new(root: &Path) -> io::Result<Self> {
         fs::create_dir_all(root)?;
-        Ok(Self { root: root.to_owned() })
+        let sync = |path: &Path| File::options().write(true).open(path)?.sync_all();
+        Ok(Self { root: root.to_owned(), sync: Arc::new(sync) })
     }
 
     /// Format 1 knew one volume, which had no number.
@@ -54,9 +62,6 @@ impl Volumes for SledVolumes {
                 _ => {}
             }
         }
-        if self.root.join("db").exists() {
-            numbers.push(0);
-        }
         numbers.sort_unstable();
         Ok(numbers)
     }
@@ -65,25 +70,14 @@ impl Volumes for SledVolumes {
         let path = self.path(number);
         fs::create_dir_all(&path)?;
         sync_directory(&self.root)?;
-        Ok(Arc::new(SledVolume::open(&path)?))
+        Ok(Arc::new(SledVolume::open(&path, self.sync.clone())?))
     }
 
     fn remove(&self, number: u32) -> io::Result<()> {
-        if number > 0 {
-            match fs::remove_dir_all(self.path(number)) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => return sync_directory(&self.root),
-            }
+        match fs::remove_dir_all(self.path(number)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => sync_directory(&self.root),
         }
-        for entry in fs::read_dir(&self.root)? {
-            let entry = entry?;
-            match (number_of(&entry.file_name().to_string_lossy()), entry.file_type()?.is_dir()) {
-                (Some(_), true) => {}
-                (_, true) => fs::remove_dir_all(entry.path())?,
-                (_, false) => fs::remove_file(entry.path())?,
-            }
-        }
-        sync_directory(&self.root)
     }
 }
 
@@ -95,23 +89,25 @@ struct SledVolume {
     /// All there is of sled: it stays open as long as one of its trees.
     tree: sled::Tree,
     file: PathBuf,
+    sync: Sync,
     has_failed: AtomicBool,
 }
 
 impl SledVolume {
-    fn open(path: &Path) -> Result<Self, VolumeError> {
-        remove(path, |name| name.starts_with("snap.") && name.ends_with(".generating"))?;
+    fn open(path: &Path, sync: Sync) -> Result<Self, VolumeError> {
+        remove_unfinished(path)?;
         let tree = match open(path) {
             Ok(tree) => tree,
+            Err(why) if is_locked(&why) => return Err(VolumeError::Damaged(why)),
             Err(_) => {
                 // What sled sums up of its file can be summed up again.
                 remove(path, |name| name.starts_with("snap."))?;
                 open(path).map_err(VolumeError::Damaged)?
             }
         };
+        let volume = Self { tree, file: path.join("db"), sync, has_failed: AtomicBool::new(false) };
         // It's written once, and sled never syncs it.
-        File::options().write(true).open(path.join("conf"))?.sync_all()?;
-        let volume = Self { tree, file: path.join("db"), has_failed: AtomicBool::new(false) };
+        (volume.sync)(&path.join("conf"))?;
         volume.flush()?;
         sync_directory(path)?;
         Ok(volume)
@@ -139,17 +135,9 @@ impl Volume for SledVolume {
         Ok(self.attempt(|tree| tree.get(key))?.map(|value| Bytes::copy_from_slice(&value)))
     }
 
-    fn remove(&self, key: &[u8]) -> Result<(), VolumeError> {
-        self.attempt(|tree| tree.remove(key)).map(drop)
-    }
-
     fn flush(&self) -> Result<(), VolumeError> {
         self.attempt(sled::Tree::flush)?;
-        Ok(File::options().write(true).open(&self.file)?.sync_all()?)
-    }
-
-    fn keys(&self, first: &[u8]) -> Result<Vec<Vec<u8>>, VolumeError> {
-        self.attempt(|tree| tree.range(first..).keys().map(|key| Ok(key?.to_vec())).collect())
+        Ok((self.sync)(&self.file)?)
     }
 
     fn bytes(&self) -> io::Result<u64> {
@@ -171,11 +159,15 @@ impl Drop for SledVolume {
 fn open(path: &Path) -> Result<sled::Tree, String> {
     for _ in 0..LOCK_TRIES {
         match try_open(path) {
-            Err(why) if why.contains("lock") => std::thread::sleep(LOCK_PAUSE),
+            Err(why) if is_locked(&why) => std::thread::sleep(LOCK_PAUSE),
             opened => return opened,
         }
     }
     try_open(path)
+}
+
+fn is_locked(why: &str) -> bool {
+    why.contains("acquire lock")
 }
 
 fn try_open(path: &Path) -> Result<sled::Tree, String> {
@@ -185,6 +177,11 @@ fn try_open(path: &Path) -> Result<sled::Tree, String> {
         Ok(opened) => opened.map_err(|error| error.to_string()),
         Err(_) => Err("sled panicked".into()),
     }
+}
+
+/// sled may take a summary that it didn't finish for one that it did.
+fn remove_unfinished(path: &Path) -> io::Result<()> {
+    remove(path, |name| name.starts_with("snap.") && name.ends_with(".generating"))
 }
 
 fn remove(path: &Path, is_unwanted: impl Fn(&str) -> bool) -> io::Result<()> {
@@ -202,5 +199,196 @@ fn explain(error: sled::Error) -> VolumeError {
         // What was cut off is damaged, and no failure of the disk.
         sled::Error::Io(error) if error.kind() != io::ErrorKind::UnexpectedEof => VolumeError::Failed(error),
         damaged => VolumeError::Damaged(damaged.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    /// A directory of its own, gone when the test is done.
+    struct Scratch(PathBuf);
+
+    impl Scratch {
+        fn new(name: &str) -> Self {
+            let path = std::env::temp_dir().join(format!("y-mesh-sled-{}-{name}", std::process::id()));
+            let _ = fs::remove_dir_all(&path);
+            Self(path)
+        }
+
+        fn volumes(&self) -> SledVolumes {
+            SledVolumes::new(&self.0).unwrap()
+        }
+
+        fn volume(&self) -> Arc<dyn Volume> {
+            self.volumes().open(1).unwrap()
+        }
+
+        fn file(&self, name: &str) -> PathBuf {
+            self.0.join("00000001").join(name)
+        }
+
+        /// The file in which sled sums up the other. It's made when that is opened.
+        fn summary(&self) -> PathBuf {
+            drop(self.volume());
+            let mut paths = fs::read_dir(self.file("")).unwrap().map(|entry| entry.unwrap().path());
+            paths.find(|path| path.file_name().unwrap().to_string_lossy().starts_with("snap.")).unwrap()
+        }
+
+        fn values_apart(&self) -> usize {
+            fs::read_dir(self.file("blobs")).map_or(0, Iterator::count)
+        }
+    }
+
+    impl Drop for Scratch {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    fn fill(volume: &dyn Volume, count: u32, bytes: usize) {
+        for number in 0..count {
+            volume.insert(&number.to_be_bytes(), &vec![number as u8; bytes]).unwrap();
+        }
+        volume.flush().unwrap();
+    }
+
+    fn is_filled(volume: &dyn Volume, count: u32, bytes: usize) -> bool {
+        let is_there =
+            |number: u32| volume.get(&number.to_be_bytes()).unwrap() == Some(vec![number as u8; bytes].into());
+        (0..count).all(is_there)
+    }
+
+    #[test]
+    fn numbers_are_those_that_are_there() {
+        let place = Scratch::new("numbers");
+        let volumes = place.volumes();
+        assert_eq!(volumes.numbers().unwrap(), [0; 0]);
+        for number in [3, 0x10, 1] {
+            fill(&*volumes.open(number).unwrap(), 10, 10);
+        }
+        fs::write(place.0.join("00000002"), "a file").unwrap();
+        fs::create_dir(place.0.join("2")).unwrap();
+        assert_eq!(volumes.numbers().unwrap(), [1, 3, 0x10]);
+        volumes.remove(3).unwrap();
+        volumes.remove(3).unwrap();
+        assert_eq!(volumes.numbers().unwrap(), [1, 0x10]);
+        assert!(is_filled(&*volumes.open(1).unwrap(), 10, 10));
+        assert!(volumes.open(1).unwrap().bytes().unwrap() > 0);
+    }
+
+    #[test]
+    fn no_value_goes_to_a_file_that_is_never_synced() {
+        let place = Scratch::new("values");
+        fill(&*place.volume(), 2_000, VALUE_BYTES_MAX);
+        assert_eq!(place.values_apart(), 0);
+        place.volumes().remove(1).unwrap();
+        // Larger ones would.
+        fill(&*place.volume(), 200, 20 * VALUE_BYTES_MAX);
+        assert!(place.values_apart() > 0);
+    }
+
+    #[test]
+    fn the_file_is_synced_once_all_is_written_to_it() {
+        let place = Scratch::new("sync");
+        let synced = Arc::new(Mutex::new(Vec::new()));
+        let volumes = SledVolumes { sync: watch(synced.clone()), ..place.volumes() };
+        let volume = volumes.open(1).unwrap();
+        let opened = std::mem::take(&mut *synced.lock().unwrap());
+        assert!(
+            opened.iter().any(|(path, _)| path.ends_with("conf"))
+                && opened.iter().any(|(path, _)| path.ends_with("db"))
+        );
+        for round in 1..=20u32 {
+            fill(&*volume, 3 * round, 3_000);
+            let synced = std::mem::take(&mut *synced.lock().unwrap());
+            let [(path, bytes)] = &synced[..] else { panic!("{} files were synced", synced.len()) };
+            assert!(*path == place.file("db") && *bytes == fs::read(path).unwrap(), "something was written after it");
+        }
+    }
+
+    /// Syncs nothing, and notes what the files held when they should have been.
+    fn watch(synced: Arc<Mutex<Vec<(PathBuf, Vec<u8>)>>>) -> Sync {
+        Arc::new(move |path| {
+            synced.lock().unwrap().push((path.to_owned(), fs::read(path)?));
+            Ok(())
+        })
+    }
+
+    #[test]
+    fn a_failed_sync_is_a_failed_flush() {
+        let place = Scratch::new("unsynced");
+        let volumes = place.volumes();
+        drop(volumes.open(1).unwrap());
+        let fails = Arc::new(AtomicBool::new(false));
+        let its_fails = fails.clone();
+        let sync = move |_: &Path| if its_fails.load(Ordering::Relaxed) { Err(io::Error::other("no")) } else { Ok(()) };
+        let volume = SledVolumes { sync: Arc::new(sync), ..volumes }.open(1).unwrap();
+        volume.insert(b"key", b"value").unwrap();
+        fails.store(true, Ordering::Relaxed);
+        assert!(matches!(volume.flush(), Err(VolumeError::Failed(_))));
+    }
+
+    #[test]
+    fn what_was_left_half_made_is_removed_and_only_that() {
+        let place = Scratch::new("generating");
+        fill(&*place.volume(), 500, 3_000);
+        // A summary in the making, as a kill leaves it.
+        let unfinished = place.file("snap.00000000000FFFFF.generating");
+        fs::write(&unfinished, "").unwrap();
+        let left = sled::Config::new().path(place.file("")).open();
+        assert!(left.is_err(), "sled takes it for whole");
+        drop(left);
+        assert!(is_filled(&*place.volume(), 500, 3_000));
+        let whole = place.summary();
+        fs::write(&unfinished, "").unwrap();
+        remove_unfinished(&place.file("")).unwrap();
+        assert!(whole.exists() && !unfinished.exists());
+    }
+
+    #[test]
+    fn a_summary_that_cannot_be_read_is_made_anew() {
+        let place = Scratch::new("summary");
+        fill(&*place.volume(), 500, 3_000);
+        fs::write(place.summary(), "nothing").unwrap();
+        let left = sled::Config::new().path(place.file("")).open();
+        assert!(left.is_err(), "sled doesn't make it anew");
+        drop(left);
+        assert!(is_filled(&*place.volume(), 500, 3_000));
+    }
+
+    #[test]
+    fn after_a_failure_sled_is_never_dropped() {
+        let place = Scratch::new("failed");
+        let is_free = || File::open(place.file("db")).unwrap().try_lock().is_ok();
+        let volume = place.volume();
+        // More than it holds in memory.
+        fill(&*volume, 8_000, 3_000);
+        assert!(!is_free());
+        drop(volume);
+        assert!(is_free(), "one that is whole lets go of everything");
+        let volume = place.volume();
+        let len = fs::metadata(place.file("db")).unwrap().len();
+        let file = File::options().write(true).open(place.file("db")).unwrap();
+        file.set_len(0).unwrap();
+        file.set_len(len).unwrap();
+        let failed = (0..8_000u32).find_map(|number| volume.get(&number.to_be_bytes()).err());
+        assert!(matches!(failed, Some(VolumeError::Damaged(_))), "{failed:?}");
+        drop(volume);
+        assert!(!is_free());
+    }
+
+    #[test]
+    fn a_volume_that_is_open_cannot_be_opened_and_is_not_harmed_by_it() {
+        let place = Scratch::new("locked");
+        let volume = place.volume();
+        fill(&*volume, 500, 3_000);
+        let second = place.volumes().open(1).map(drop);
+        assert!(matches!(second, Err(VolumeError::Damaged(_))), "{second:?}");
+        assert!(is_filled(&*volume, 500, 3_000));
+        drop(volume);
+        assert!(is_filled(&*place.volume(), 500, 3_000));
     }
 }

@@ -1,100 +1,233 @@
-//! Snapshots, in sled. The journal says which there are and what they hash to, so what sled gives is always checked.
+//! Snapshots, in volumes. The journal says which there are, where, and what they hash to; so what a volume gives is always
+//! checked, and one that is damaged harms only what lies in it.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
+use super::packed::{self, SNAPSHOT_BYTES_MAX};
 use super::segment::Pointer;
-use super::sled_volume::VALUE_BYTES_MAX as CHUNK;
+use super::sled_volume::VALUE_BYTES_MAX;
 use super::volume::{Volume, VolumeError, Volumes};
 
 const KEY_BYTES: usize = 16;
+/// How many volumes in turn are tried to put something into.
+const ATTEMPTS: usize = 3;
+/// A volume that has more than one part in so many of all bytes is full: so damage to one harms a part of the documents, and what
+/// is in it can be moved in the space of that part.
+const PARTS: u64 = 8;
 
 /// The snapshots of a store.
 pub struct Snapshots {
-    volume: Arc<dyn Volume>,
+    volumes: Arc<dyn Volumes>,
+    /// Bytes of a volume from which on it may be full.
+    volume_bytes: u64,
+    open: Mutex<BTreeMap<u32, Arc<dyn Volume>>>,
+    active: Mutex<Active>,
+}
+
+/// Which volume new snapshots go to.
+#[derive(Default)]
+struct Active {
+    number: Option<u32>,
+    /// The greatest number that there ever was.
+    last: u32,
+    /// Those that something couldn't be put into.
+    given_up: BTreeSet<u32>,
+}
+
+/// A snapshot as it's kept.
+pub struct Packed {
+    pub doc: u64,
+    /// It knows its volume once it's kept.
+    pub pointer: Pointer,
+    bytes: Vec<u8>,
+}
+
+impl Packed {
+    /// Of a snapshot that isn't kept anywhere yet.
+    pub fn new(doc: u64, pointer: Pointer, snapshot: &[u8]) -> Self {
+        let bytes = packed::pack(snapshot);
+        Self { doc, pointer: Pointer { packed: bytes.len() as u64, ..pointer }, bytes }
+    }
+
+    pub fn bytes(&self) -> u64 {
+        self.pointer.packed
+    }
+}
+
+/// A volume that is open.
+#[derive(Clone, Copy, Debug)]
+pub struct Held {
+    pub number: u32,
+    pub bytes: u64,
+    /// New snapshots go to it.
+    pub is_active: bool,
+    /// It's damaged: what can be read of it should move.
+    pub is_given_up: bool,
 }
 
 impl Snapshots {
-    pub fn open(volumes: &dyn Volumes) -> Result<Self, VolumeError> {
-        Ok(Self { volume: volumes.open(0)? })
+    /// Opens the volumes that are `used`, and removes all others. One that can't be opened is left as it is.
+    pub fn open(volumes: Arc<dyn Volumes>, volume_bytes: u64, used: &[u32]) -> io::Result<Self> {
+        let there = volumes.numbers()?;
+        for number in there.iter().filter(|number| !used.contains(number)) {
+            volumes.remove(*number)?;
+        }
+        let mut open = BTreeMap::new();
+        for number in used {
+            if *number > 0 && !there.contains(number) {
+                tracing::error!(volume = number, "a volume of snapshots is missing");
+                continue;
+            }
+            match volumes.open(*number) {
+                Ok(volume) => drop(open.insert(*number, volume)),
+                Err(error) => tracing::error!(volume = number, %error, "a volume of snapshots can't be opened"),
+            }
+        }
+        let last = there.iter().chain(used).copied().max().unwrap_or(0);
+        let number = Some(last).filter(|number| *number > 0 && open.contains_key(number));
+        let active = Active { number, last, given_up: BTreeSet::new() };
+        Ok(Self { volumes, volume_bytes, open: Mutex::new(open), active: Mutex::new(active) })
     }
 
-    /// Keeps a snapshot; it's durable and was read back when this returns.
-    pub fn put(&self, doc: u64, pointer: &Pointer, snapshot: &[u8]) -> io::Result<()> {
-        for (number, chunk) in snapshot.chunks(CHUNK).enumerate() {
-            self.volume.insert(&key(doc, pointer.generation, number as u32), chunk).map_err(failed)?;
+    fn volumes(&self) -> MutexGuard<'_, BTreeMap<u32, Arc<dyn Volume>>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn active(&self) -> MutexGuard<'_, Active> {
+        self.active.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps snapshots; they're durable and were read back when this returns, and their pointers say where they are.
+    pub fn keep(&self, snapshots: &mut [Packed]) -> io::Result<()> {
+        if snapshots.iter().any(|snapshot| snapshot.pointer.len > SNAPSHOT_BYTES_MAX) {
+            return Err(io::Error::other("a snapshot is too large"));
         }
-        self.volume.flush().map_err(failed)?;
-        match self.get(doc, pointer)? {
-            Some(_) => Ok(()),
-            None => Err(io::Error::other("a snapshot that was just written can't be read back")),
+        let mut active = self.active();
+        for _ in 0..ATTEMPTS {
+            let kept = self.writable(&mut active).and_then(|(number, volume)| {
+                snapshots.iter_mut().for_each(|snapshot| snapshot.pointer.volume = number);
+                put(&*volume, snapshots)
+            });
+            match kept {
+                Ok(()) => return Ok(()),
+                Err(VolumeError::Failed(error)) => return Err(error),
+                Err(VolumeError::Damaged(why)) => {
+                    tracing::error!(volume = active.last, %why, "a volume of snapshots is damaged; another takes its place");
+                    active.number = None;
+                    let damaged = active.last;
+                    active.given_up.insert(damaged);
+                }
+            }
         }
+        Err(io::Error::other("snapshots can't be written: volume after volume is damaged"))
+    }
+
+    /// The volume that new snapshots go to: a new one, if the last is full.
+    fn writable(&self, active: &mut Active) -> Result<(u32, Arc<dyn Volume>), VolumeError> {
+        let total = self.total()?;
+        if let Some(number) = active.number
+            && let Some(volume) = self.volumes().get(&number).cloned()
+            && volume.bytes()? < self.volume_bytes.max(total / PARTS)
+        {
+            return Ok((number, volume));
+        }
+        active.number = None;
+        active.last += 1;
+        let volume = self.volumes.open(active.last)?;
+        active.number = Some(active.last);
+        self.volumes().insert(active.last, volume.clone());
+        Ok((active.last, volume))
+    }
+
+    fn total(&self) -> io::Result<u64> {
+        self.volumes().values().map(|volume| volume.bytes()).sum()
     }
 
     /// A snapshot, if it's there and is what was kept.
     pub fn get(&self, doc: u64, pointer: &Pointer) -> io::Result<Option<Bytes>> {
-        let mut snapshot = Vec::new();
-        for number in 0..pointer.len.div_ceil(CHUNK as u64) {
-            let key = key(doc, pointer.generation, number as u32);
-            match self.volume.get(&key) {
-                Ok(Some(chunk)) => snapshot.extend_from_slice(&chunk),
-                Ok(None) | Err(VolumeError::Damaged(_)) => return Ok(None),
-                Err(VolumeError::Failed(error)) => return Err(error),
-            }
+        match self.read(doc, pointer)? {
+            Some(bytes) => Ok(packed::unpack(bytes, pointer).map(Bytes::from)),
+            None => Ok(None),
         }
-        Ok((*blake3::hash(&snapshot).as_bytes() == pointer.hash).then(|| snapshot.into()))
     }
 
+    /// A snapshot as it's kept, if it's there and is what was kept.
+    pub fn packed(&self, doc: u64, pointer: Pointer) -> io::Result<Option<Packed>> {
+        let Some(bytes) = self.read(doc, &pointer)? else { return Ok(None) };
+        let is_whole = packed::unpack(bytes.clone(), &pointer).is_some();
+        Ok(is_whole.then_some(Packed { doc, pointer, bytes }))
+    }
+
+    fn read(&self, doc: u64, pointer: &Pointer) -> io::Result<Option<Vec<u8>>> {
+        let Some(volume) = self.volumes().get(&pointer.volume).cloned() else { return Ok(None) };
+        match read(&*volume, doc, pointer) {
+            Err(VolumeError::Failed(error)) => Err(error),
+            Err(VolumeError::Damaged(_)) => Ok(None),
+            Ok(bytes) => Ok(bytes),
+        }
+    }
+
+    /// Has a snapshot be another one than was kept.
     #[cfg(test)]
-    pub fn parts(&self) -> usize {
-        self.volume.keys(&[]).unwrap().len()
+    pub fn lose(&self, doc: u64, pointer: &Pointer) {
+        self.volumes()[&pointer.volume].insert(&key(doc, pointer.generation, 0), b"lost").unwrap();
     }
 
-    /// Removes what nothing points to: a process that ended amid a compaction leaves it.
-    pub fn sweep(&self, points_to: impl Fn(u64, u32, u32, u64) -> bool) -> io::Result<()> {
-        let keys = match self.volume.keys(&[]) {
-            Ok(keys) => keys,
-            // What of it is still needed shows when it's read.
-            Err(VolumeError::Damaged(_)) => return Ok(()),
-            Err(VolumeError::Failed(error)) => return Err(error),
+    /// The volumes that are open.
+    pub fn held(&self) -> io::Result<Vec<Held>> {
+        let active = self.active();
+        let held = |(number, volume): (&u32, &Arc<dyn Volume>)| {
+            let (is_active, is_given_up) = (active.number == Some(*number), active.given_up.contains(number));
+            Ok(Held { number: *number, bytes: volume.bytes()?, is_active, is_given_up })
         };
-        for key in keys {
-            let (Some((doc, rest)), true) = (key.split_first_chunk::<8>(), key.len() == KEY_BYTES) else {
-                continue;
-            };
-            let (Some(generation), Some(part)) = (rest.first_chunk::<4>(), rest.last_chunk::<4>()) else {
-                continue;
-            };
-            let (doc, generation) = (u64::from_be_bytes(*doc), u32::from_be_bytes(*generation));
-            if !points_to(doc, generation, u32::from_be_bytes(*part), CHUNK as u64) {
-                self.volume.remove(&key).map_err(failed)?;
-            }
-        }
-        Ok(())
+        self.volumes().iter().map(held).collect()
     }
 
-    /// Forgets a snapshot. It may come back after a power cut; nothing points to it then.
-    pub fn remove(&self, doc: u64, pointer: &Pointer) -> io::Result<()> {
-        for number in 0..pointer.len.div_ceil(CHUNK as u64) {
-            self.volume.remove(&key(doc, pointer.generation, number as u32)).map_err(failed)?;
-        }
-        Ok(())
+    /// Closes and removes a volume, unless somebody is reading it. Then it's for another time.
+    pub fn remove(&self, number: u32) -> io::Result<()> {
+        let closed = match self.volumes().entry(number) {
+            std::collections::btree_map::Entry::Occupied(held) if Arc::strong_count(held.get()) == 1 => held.remove(),
+            _ => return Ok(()),
+        };
+        drop(closed);
+        self.volumes.remove(number)
     }
 }
 
-fn key(doc: u64, generation: u32, chunk: u32) -> [u8; KEY_BYTES] {
+fn put(volume: &dyn Volume, snapshots: &[Packed]) -> Result<(), VolumeError> {
+    for Packed { doc, pointer, bytes } in snapshots {
+        for (number, part) in bytes.chunks(VALUE_BYTES_MAX).enumerate() {
+            volume.insert(&key(*doc, pointer.generation, number as u32), part)?;
+        }
+    }
+    volume.flush()?;
+    for Packed { doc, pointer, bytes } in snapshots {
+        if read(volume, *doc, pointer)?.is_none_or(|found| found != *bytes) {
+            return Err(VolumeError::Damaged("what was just written can't be read back".into()));
+        }
+    }
+    Ok(())
+}
+
+fn read(volume: &dyn Volume, doc: u64, pointer: &Pointer) -> Result<Option<Vec<u8>>, VolumeError> {
+    let mut bytes = Vec::new();
+    for number in 0..pointer.packed.div_ceil(VALUE_BYTES_MAX as u64) {
+        match volume.get(&key(doc, pointer.generation, number as u32))? {
+            Some(part) => bytes.extend_from_slice(&part),
+            None => return Ok(None),
+        }
+    }
+    Ok((bytes.len() as u64 == pointer.packed).then_some(bytes))
+}
+
+fn key(doc: u64, generation: u32, part: u32) -> [u8; KEY_BYTES] {
     let mut key = [0; KEY_BYTES];
     key[..8].copy_from_slice(&doc.to_be_bytes());
     key[8..12].copy_from_slice(&generation.to_be_bytes());
-    key[12..].copy_from_slice(&chunk.to_be_bytes());
+    key[12..].copy_from_slice(&part.to_be_bytes());
     key
-}
-
-fn failed(error: VolumeError) -> io::Error {
-    match error {
-        VolumeError::Failed(error) => error,
-        damaged => io::Error::other(damaged.to_string()),
-    }
 }

@@ -7,7 +7,8 @@ use bytes::Bytes;
 
 /// The volumes of a store. Its numbers grow: the greatest is the newest.
 pub trait Volumes: Send + Sync {
-    /// The numbers of those that are there, in order; also of one that was made in part when the power failed.
+    /// The numbers of those that are there, in order: from 1, and also of one that was being made when the power failed.
+    /// Number 0 isn't among them: it's what format 1 had, and is only ever read.
     fn numbers(&self) -> io::Result<Vec<u32>>;
 
     /// Opens one, and makes it if it isn't there: then that it's there is durable. At most one at a time is open of a number.
@@ -22,8 +23,8 @@ pub trait Volumes: Send + Sync {
 
 /// Keys and values. Calls come from several threads, those that change something from one at a time.
 ///
-/// What was inserted or removed since the last [`flush`](Self::flush) is kept, lost or damaged by a power cut, each key by itself;
-/// what was there at that time isn't touched.
+/// Nothing is ever removed from one: what is still needed of it moves to a newer one, and then all of it goes. What was inserted
+/// since the last [`flush`](Self::flush) is kept or lost by a power cut, each key by itself; what was there before stays.
 pub trait Volume: Send + Sync {
     /// Keeps a value, in the place of the one before.
     fn insert(&self, key: &[u8], value: &[u8]) -> Result<(), VolumeError>;
@@ -31,14 +32,8 @@ pub trait Volume: Send + Sync {
     /// A value. In a damaged volume it may be missing, or another one: the caller checks it.
     fn get(&self, key: &[u8]) -> Result<Option<Bytes>, VolumeError>;
 
-    /// Forgets a value.
-    fn remove(&self, key: &[u8]) -> Result<(), VolumeError>;
-
-    /// Makes durable what was inserted and removed before.
+    /// Makes durable what was inserted before.
     fn flush(&self) -> Result<(), VolumeError>;
-
-    /// The keys from `first` on, in order.
-    fn keys(&self, first: &[u8]) -> Result<Vec<Vec<u8>>, VolumeError>;
 
     /// Bytes that it takes on disk.
     fn bytes(&self) -> io::Result<u64>;

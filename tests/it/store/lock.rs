@@ -1,8 +1,9 @@
 //! One directory, one store at a time.
 
-use y_mesh::store::{DiskStore, StoreError};
+use y_mesh::Seq;
+use y_mesh::store::{DiskStore, Store, StoreError};
 
-use super::Place;
+use super::{Place, append, filled, name};
 
 const SEGMENT_BYTES: u64 = 4_096;
 
@@ -29,6 +30,12 @@ fn a_closed_directory_is_free_while_programs_start() {
     use std::sync::atomic::{AtomicBool, Ordering};
 
     let place = Place::new("lock-programs");
+    let store = place.open(SEGMENT_BYTES).unwrap();
+    for seq in 1..=2 {
+        store.append(&[append(&name("notes"), seq, 10)]).unwrap();
+        store.compact(&name("notes"), Seq(seq), &filled(seq, 10)).unwrap();
+    }
+    drop(store);
     let is_done = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let start_programs = || {
@@ -38,7 +45,8 @@ fn a_closed_directory_is_free_while_programs_start() {
         };
         scope.spawn(start_programs);
         scope.spawn(start_programs);
-        let opened: Result<(), _> = (0..300).try_for_each(|_| place.open(SEGMENT_BYTES).map(drop));
+        let load = |store: DiskStore| store.load(&name("notes")).map(drop);
+        let opened: Result<(), _> = (0..300).try_for_each(|_| place.open(SEGMENT_BYTES).and_then(load));
         is_done.store(true, Ordering::Relaxed);
         opened.unwrap();
     });

@@ -47,6 +47,7 @@ impl Place {
         options.segment_bytes = segment_bytes;
         // Little, so that space is won back often.
         options.journal_bytes = 4 * segment_bytes;
+        options.volume_bytes = 1 << 20;
         DiskStore::open_with(&self.0, options)
     }
 
