@@ -15,7 +15,7 @@ mod whole;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -69,6 +69,7 @@ impl Default for DiskOptions {
 /// ```
 pub struct DiskStore {
     options: DiskOptions,
+    path: PathBuf,
     node: NodeId,
     // Let go of before the journal, which holds the directory's lock.
     snapshots: Snapshots,
@@ -126,6 +127,7 @@ impl DiskStore {
         snapshots.sweep(|doc, generation, part, bytes| catalog.points_to(doc, generation, part, bytes))?;
         Ok(Self {
             options,
+            path: path.to_owned(),
             node,
             journal: Mutex::new(journal),
             catalog: Mutex::new(catalog),
@@ -449,6 +451,10 @@ impl Store for DiskStore {
 
     fn deleted(&self, after: Option<&DocName>, limit: usize) -> Result<Vec<DocName>, StoreError> {
         Ok(self.catalog().names(after, limit, false))
+    }
+
+    fn space(&self) -> Result<Option<u64>, StoreError> {
+        Ok(Some(fs4::available_space(&self.path)?))
     }
 
     fn node(&self) -> Option<NodeId> {

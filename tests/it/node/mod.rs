@@ -3,6 +3,7 @@
 mod embedding;
 mod faults;
 mod lifecycle;
+mod low;
 
 use std::time::Duration;
 
