@@ -38,6 +38,10 @@ pub struct Limits {
     pub outbox_bytes_max: usize,
     /// Bytes of records and snapshots that wait for the store's writer.
     pub store_queue_bytes_max: usize,
+    /// Bytes that stay free for the store: with less, nothing is taken that would have to be kept (D5). What waits for the writer,
+    /// a snapshot that is being made, and the segment that records are copied to before others are freed must all find room
+    /// in it. With 0 it isn't looked at.
+    pub disk_reserve_bytes: u64,
 
     /// Awareness entries of a document (A5).
     pub awareness_entries_max: usize,
@@ -85,6 +89,7 @@ impl Default for Limits {
             outbox_messages_max: 1_024,
             outbox_bytes_max: 1 << 20,
             store_queue_bytes_max: 64 << 20,
+            disk_reserve_bytes: 256 << 20,
             awareness_entries_max: 1_000,
             awareness_state_bytes_max: 16 << 10,
             sessions_per_document_max: 10_000,
@@ -131,6 +136,9 @@ pub struct Timing {
     /// A question to the access hook that takes longer can't be answered now.
     #[serde(with = "seconds")]
     pub authorize_max: Duration,
+    /// The store's free space is looked at so often. What can come between two looks must be less than the reserve.
+    #[serde(with = "seconds")]
+    pub space_interval: Duration,
 
     /// A WebSocket ping goes out so often.
     #[serde(with = "seconds")]
@@ -167,6 +175,7 @@ impl Default for Timing {
             idle_max: s(30),
             load_max: s(30),
             authorize_max: s(10),
+            space_interval: s(1),
             ping_interval: s(20),
             silence_max: s(45),
             write_max: s(60),
@@ -216,6 +225,7 @@ impl Config {
             (limits.store_queue_bytes_max > 0, "store_queue_bytes_max must not be 0"),
             (limits.head_bytes_max >= 8 << 10, "head_bytes_max must be at least 8 KiB"),
             (!timing.quiet_max.is_zero(), "quiet_max must not be 0"),
+            (!timing.space_interval.is_zero(), "space_interval must not be 0"),
             (timing.quiet_max <= Duration::from_secs(27), "quiet_max must leave 3 s: clients hang up after 30 s"),
             (timing.silence_max > timing.ping_interval, "silence_max must be longer than ping_interval"),
             (limits.message_frames_max > 0, "message_frames_max must not be 0"),

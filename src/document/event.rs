@@ -91,6 +91,11 @@ pub enum Event {
     },
     /// The store has given up (D5).
     StoreFailed,
+    /// The store's disk is almost full, or isn't any more (D5).
+    StoreLow {
+        /// Whether it is.
+        is_low: bool,
+    },
     /// The moment that `Document::deadline` named has come.
     Tick,
     /// The node is going down.
@@ -194,6 +199,8 @@ pub enum Content {
 pub enum Denied {
     /// That it may not change the document (S4).
     Write,
+    /// That nothing can be kept for want of space (D5).
+    Space,
     /// That an awareness state was dropped (A5).
     Awareness,
 }
@@ -207,6 +214,8 @@ pub enum Reason {
     Malformed(crate::wire::Malformed),
     /// A change from a session that may only read (S4).
     ReadOnly,
+    /// A change while the store's disk is almost full (D5).
+    StoreLow,
     /// An update that stands on something that isn't here; its sender was asked for it (H2).
     Missing,
     /// An update that isn't taken, ever (W6).
@@ -222,6 +231,7 @@ impl Reason {
             Self::UnknownType(_) => "unknown_type",
             Self::Malformed(_) => "malformed",
             Self::ReadOnly => "read_only",
+            Self::StoreLow => "store_low",
             Self::Missing => "missing",
             Self::Update(_) => "update",
             Self::Awareness => "awareness",

@@ -189,6 +189,7 @@ impl Document {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         let was_told = match what {
             Denied::Write => &mut session.was_denied_write,
+            Denied::Space => &mut session.was_denied_space,
             Denied::Awareness => &mut session.was_denied_awareness,
         };
         if !std::mem::replace(was_told, true) {
@@ -247,6 +248,7 @@ impl Document {
 fn denied(what: Denied) -> Bytes {
     sync::denied(match what {
         Denied::Write => "read-only: this session may not change the document; its changes aren't saved",
+        Denied::Space => "no space: the server's disk is almost full; changes aren't saved until there's space again",
         Denied::Awareness => "awareness: a state was dropped; it's too large, not JSON, or one too many",
     })
 }

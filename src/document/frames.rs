@@ -95,7 +95,10 @@ impl Document {
     fn on_update(&mut self, now: Now, id: SessionId, update: &Bytes, answers: bool, effects: &mut Vec<Effect>) {
         let Some(session) = self.sessions.get(&id) else { return };
         if !session.may_write() {
-            return self.on_update_read_only(now, id, update, answers, effects);
+            return self.on_update_untaken(now, id, update, answers, Denied::Write, effects);
+        }
+        if self.is_store_low {
+            return self.on_update_untaken(now, id, update, answers, Denied::Space, effects);
         }
         let (author, from_peer) = (session.identity(), session.is_peer());
         match self.replica.apply(update, &self.config.limits) {
@@ -117,19 +120,21 @@ impl Document {
         }
     }
 
-    fn on_update_read_only(
+    /// What a session sends that can't change anything now: it's settled if it's here already.
+    fn on_update_untaken(
         &mut self,
         now: Now,
         id: SessionId,
         update: &Bytes,
         answers: bool,
+        why: Denied,
         effects: &mut Vec<Effect>,
     ) {
         if self.replica.knows(update, answers, &self.config.limits) {
             return self.note(id, Fate::Kept(self.journal.appended()));
         }
-        refuse(Some(id), Reason::ReadOnly, effects);
-        self.deny(now, id, Denied::Write, effects);
+        refuse(Some(id), if why == Denied::Space { Reason::StoreLow } else { Reason::ReadOnly }, effects);
+        self.deny(now, id, why, effects);
         self.note(id, Fate::Refused);
     }
 

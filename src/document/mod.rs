@@ -61,7 +61,8 @@
 //! - D1 `Append` precedes `Send` of the same update.
 //! - D2 Snapshot plus tail rebuild the state.
 //! - D3 Compaction loses nothing.
-//! - D5 A store that fails closes all sessions (1013) and ends acknowledgements.
+//! - D5 A store that fails closes all sessions (1013) and ends acknowledgements. While its disk is almost full nothing is
+//!   taken: what would change the document is refused and answered so, and asked for again when there's space.
 //! - D6 A document retires only when all of it is durable.
 //! - D7 Acknowledgements are cumulative counts of a session's own frames that are durable, and of those refused.
 //! - D8 Bytes are kept as they came; what overlaps what is here is cut off first.
@@ -156,7 +157,13 @@ pub struct Document {
     recall: Recall,
     ending: Option<CloseCode>,
     store_has_failed: bool,
+    is_store_low: bool,
 }
+
+/// The store's disk is almost full, so nothing was changed. Try again when there's space.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the store's disk is almost full; nothing is taken until there's space again")]
+pub struct StoreLow;
 
 impl Document {
     /// Opens a document from what a store has of it. `client` is the id for the server's own edits (H4): draw it afresh.
@@ -176,6 +183,7 @@ impl Document {
             recall: Recall::default(),
             ending: None,
             store_has_failed: false,
+            is_store_low: false,
             config,
         };
         document.wake_at(now.monotonic + document.timing().idle_max);
@@ -203,6 +211,7 @@ impl Document {
                 self.store_has_failed = true;
                 self.end(now, CloseCode::Later, effects);
             }
+            Event::StoreLow { is_low } => self.on_store_low(now, is_low, effects),
             Event::Tick => self.on_tick(now, effects),
             Event::Stopping => {
                 self.end(now, CloseCode::Restarting, effects);
@@ -238,20 +247,26 @@ impl Document {
 
     /// Edits the document as the server itself (H4). What changed leaves like any other update, at `TurnEnded`. If it could
     /// not be read again, the document has ended: [`has_ended`](Self::has_ended).
+    ///
+    /// # Errors
+    /// If the store's disk is almost full: `edit` wasn't called, and nothing was changed.
     pub fn edit<R>(
         &mut self,
         now: Now,
         author: Identity,
         edit: impl FnOnce(&mut WriteTransaction<'_>) -> R,
         effects: &mut Vec<Effect>,
-    ) -> R {
+    ) -> Result<R, StoreLow> {
+        if self.is_store_low {
+            return Err(StoreLow);
+        }
         self.begin_turn();
         let (result, applied) = self.replica.edit(edit);
         match applied {
             Ok(applied) => self.keep(now, applied, author, false, effects),
             Err(refused) => self.on_refused(now, None, refused, author, false, effects),
         }
-        result
+        Ok(result)
     }
 
     fn limits(&self) -> &Limits {
@@ -321,8 +336,34 @@ impl Document {
         }
     }
 
+    /// What was refused meanwhile is still with those who sent it, and comes with their answers.
+    fn on_store_low(&mut self, now: Now, is_low: bool, effects: &mut Vec<Effect>) {
+        self.begin_turn();
+        if std::mem::replace(&mut self.is_store_low, is_low) == is_low || is_low {
+            return;
+        }
+        let all: Vec<_> = self.sessions.keys().copied().collect();
+        for id in all {
+            self.ask_for_refused(now, id, effects);
+        }
+    }
+
+    fn ask_for_refused(&mut self, now: Now, id: SessionId, effects: &mut Vec<Effect>) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        if let Some(behind) = &mut session.behind {
+            behind.denied.retain(|denied| *denied != Denied::Space);
+        }
+        if std::mem::take(&mut session.was_denied_space) && session.may_write() {
+            session.last_asked = None;
+            self.ask(now, id, effects);
+        }
+    }
+
     fn on_edited(&mut self, now: Now, update: &Bytes, author: Identity, effects: &mut Vec<Effect>) {
         self.begin_turn();
+        if self.is_store_low {
+            return refuse(None, Reason::StoreLow, effects);
+        }
         match self.replica.apply(update, &self.config.limits) {
             Ok(Applied::Missing { .. }) => refuse(None, Reason::Missing, effects),
             Ok(applied) => self.keep(now, applied, author, false, effects),

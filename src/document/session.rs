@@ -30,6 +30,8 @@ pub struct Session {
     pub opening: Opening,
     /// Whether it was told that it can't write (S4).
     pub was_denied_write: bool,
+    /// Whether it was told that nothing can be kept (D5), so that it's asked when something can be again.
+    pub was_denied_space: bool,
     /// Whether it was told that its awareness was dropped (A5).
     pub was_denied_awareness: bool,
 }
@@ -81,6 +83,7 @@ impl Session {
             ledger: Ledger::default(),
             opening: Opening::Silent,
             was_denied_write: false,
+            was_denied_space: false,
             was_denied_awareness: false,
         }
     }

@@ -92,6 +92,7 @@ impl From<Error> for Problem {
                 tracing::error!(%error, "the store failed");
                 Self::unavailable("the store failed")
             }
+            Error::StoreLow(_) => Self::new(StatusCode::INSUFFICIENT_STORAGE, error.to_string()),
             Error::TooManyDocuments | Error::Unavailable(_) | Error::Stopping => Self::unavailable(error.to_string()),
         }
     }

@@ -17,6 +17,8 @@ const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset
 struct Readiness {
     ready: bool,
     draining: bool,
+    /// The store's disk is almost full: documents are read, and no changes are taken.
+    low: bool,
     store: &'static str,
     durability: Durability,
 }
@@ -32,7 +34,8 @@ pub(super) fn readiness(shared: &Shared, head: &Head) -> Result<Response, Proble
     head.allow(READ)?;
     let draining = shared.draining.is_cancelled() || shared.node.is_stopping();
     let (store, durability) = shared.node.store();
-    let readiness = Readiness { ready: shared.node.is_ready() && !draining, draining, store, durability };
+    let (ready, low) = (shared.node.is_ready() && !draining, shared.node.is_store_low());
+    let readiness = Readiness { ready, draining, low, store, durability };
     let mut response = text(serde_json::to_string(&readiness).unwrap_or_default(), "application/json");
     if !readiness.ready {
         *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;

@@ -56,6 +56,8 @@ struct Opened {
     writer: DocumentWriter,
     progress: watch::Receiver<Progress>,
     seen: Progress,
+    low: watch::Receiver<bool>,
+    is_store_low: bool,
     effects: Vec<Effect>,
     appended: Seq,
     /// Who waits for it to be deleted.
@@ -126,6 +128,8 @@ impl Actor {
             writer,
             progress,
             seen: Progress { through, has_failed: false },
+            low: self.shared.low.subscribe(),
+            is_store_low: false,
             effects: Vec::new(),
             appended: through,
             deleters: Vec::new(),
@@ -159,6 +163,7 @@ impl Actor {
                 },
                 () = self.letters.signals.raised() => {}
                 _ = opened.progress.changed() => {}
+                _ = opened.low.changed() => {}
                 () = self.shared.writer.failed(), if !opened.seen.has_failed => {}
                 () = at(wake) => {}
                 _ = stopping.wait_for(|stops| *stops), if !opened.is_stopping => stops = true,
@@ -194,6 +199,7 @@ impl Actor {
         let flags = self.letters.signals.take();
         let mut waiting = self.letters.mail.len();
         let mut mail = first;
+        self.on_space(opened).await?;
         loop {
             match mail.take() {
                 Some(mail) => self.on_mail(opened, mail).await?,
@@ -309,6 +315,14 @@ impl Actor {
             self.step(opened, Event::StoreFailed).await?;
         }
         Ok(())
+    }
+
+    async fn on_space(&mut self, opened: &mut Opened) -> Result<(), Fault> {
+        let is_low = *opened.low.borrow_and_update();
+        if std::mem::replace(&mut opened.is_store_low, is_low) == is_low {
+            return Ok(());
+        }
+        self.step(opened, Event::StoreLow { is_low }).await
     }
 
     async fn step(&mut self, opened: &mut Opened, event: Event) -> Result<(), Fault> {

@@ -59,14 +59,16 @@ impl DocumentHandle {
     /// ```
     ///
     /// # Errors
-    /// If the document can't be opened; nothing was changed. If the closure panics, or makes something that could not be
+    /// If the document can't be opened, or the store's disk is almost full ([`Error::StoreLow`]); the closure wasn't called,
+    /// and nothing was changed. If it panics, or makes something that could not be
     /// read again, the document is loaded anew, what the closure did is lost, and other sessions reconnect.
     pub async fn edit<R: Send + 'static>(
         &self,
         author: Identity,
         edit: impl FnOnce(&mut WriteTransaction<'_>) -> R + Send + 'static,
     ) -> Result<R, Error> {
-        self.work(move |document, now, effects| document.edit(now, author, edit, effects)).await
+        let edited = self.work(move |document, now, effects| document.edit(now, author, edit, effects)).await?;
+        Ok(edited?)
     }
 
     /// Takes a seat with what the access hook allows.

@@ -12,6 +12,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 type Count = Counter<u64, AtomicU64>;
 type Level = Gauge<i64, AtomicI64>;
+type NoLabels = [(&'static str, &'static str); 0];
 
 /// Counters and gauges of one node. Cheap to count with, from anywhere.
 pub struct Metrics {
@@ -34,6 +35,10 @@ pub struct Metrics {
     pub bytes_out: Count,
     /// Documents that had to be dropped and loaded anew after a fault.
     pub faults: Count,
+    /// Whether the store's disk is almost full: 1 or 0.
+    pub store_low: Level,
+    /// Bytes that are free for the store; nothing if it knows no bound.
+    space: Family<NoLabels, Level>,
     refusals: Family<ReasonLabel, Count>,
     closes: Family<CodeLabel, Count>,
     handle: Histogram,
@@ -63,6 +68,8 @@ impl Metrics {
             messages_out: Count::default(),
             bytes_out: Count::default(),
             faults: Count::default(),
+            store_low: Level::default(),
+            space: Family::default(),
             refusals: Family::default(),
             closes: Family::default(),
             handle: Histogram::new(exponential_buckets(0.000_01, 4.0, 10)),
@@ -83,6 +90,8 @@ impl Metrics {
         to.register("messages_sent", "Messages to clients", self.messages_out.clone());
         to.register_with_unit("sent", "Bytes of messages to clients", Unit::Bytes, self.bytes_out.clone());
         to.register("document_faults", "Documents dropped and loaded anew after a fault", self.faults.clone());
+        to.register("store_low", "Whether the store's disk is almost full", self.store_low.clone());
+        to.register_with_unit("store_space", "Bytes that are free for the store", Unit::Bytes, self.space.clone());
         to.register("refusals", "Refused or skipped: frames, requests, connections", self.refusals.clone());
         to.register("sessions_closed", "Sessions that the server has closed", self.closes.clone());
         to.register_with_unit("handle", "Time in the core for one turn", Unit::Seconds, self.handle.clone());
@@ -97,6 +106,10 @@ impl Metrics {
     /// Counts a session that the server has closed.
     pub fn closed(&self, code: u16) {
         self.closes.get_or_create(&CodeLabel { code }).inc();
+    }
+
+    pub(crate) fn set_space(&self, bytes: u64) {
+        self.space.get_or_create(&[]).set(i64::try_from(bytes).unwrap_or(i64::MAX));
     }
 
     pub(crate) fn handled(&self, took: Duration) {

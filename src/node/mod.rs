@@ -8,6 +8,7 @@ mod metrics;
 mod outbox;
 mod registry;
 mod signals;
+mod space;
 
 use std::fmt;
 use std::io;
@@ -27,7 +28,7 @@ pub use metrics::Metrics;
 pub use outbox::Outgoing;
 
 use crate::config::{Config, InvalidConfig};
-use crate::document::{Access, CloseCode, Document, Kind, Millis, Now, OpenError, STACK_BYTES, WallTime};
+use crate::document::{Access, CloseCode, Document, Kind, Millis, Now, OpenError, STACK_BYTES, StoreLow, WallTime};
 use crate::id::{ClientId, DocName, Seq, SessionId};
 pub use crate::store::Durability;
 use crate::store::writer::Writer;
@@ -38,6 +39,7 @@ use mailbox::{Mail, Mailbox};
 use outbox::Outbox;
 use registry::Registry;
 use signals::Signals;
+use space::Space;
 
 /// Documents whose sessions are asked about at the same time.
 const QUESTIONS_MAX: usize = 16;
@@ -80,6 +82,8 @@ pub(crate) struct Shared {
     metrics: Metrics,
     clock: Clock,
     stopping: watch::Sender<bool>,
+    /// Whether the store's disk is almost full (D5).
+    low: watch::Sender<bool>,
     inbound: Arc<Semaphore>,
     blocking: runtime::Handle,
 }
@@ -129,6 +133,9 @@ pub enum Error {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The store's disk is almost full. Make space, or try again when others did.
+    #[error(transparent)]
+    StoreLow(#[from] StoreLow),
     /// The node stops.
     #[error("the node is stopping")]
     Stopping,
@@ -196,10 +203,15 @@ impl NodeBuilder {
             metrics: Metrics::new(),
             clock: Clock { start: Instant::now() },
             stopping: watch::channel(false).0,
+            low: watch::channel(false).0,
             blocking: runtime.handle().clone(),
         };
+        let shared = Arc::new(shared);
+        // Before anybody comes, so that nobody is promised anything that can't be kept.
+        let space = space::look(&shared, Space::Unbounded);
+        runtime.spawn(space::watch(Arc::downgrade(&shared), space));
         let inner = Inner {
-            shared: Arc::new(shared),
+            shared,
             authorize: self.authorize,
             runtime: Some(runtime),
             sessions: AtomicU64::new(1),
@@ -238,7 +250,13 @@ impl Node {
     }
 
     /// Makes an empty document known; without a name, under a name that nobody can guess.
+    ///
+    /// # Errors
+    /// [`Error::Exists`] if there's one, [`Error::StoreLow`] while the store's disk is almost full.
     pub async fn create(&self, name: Option<DocName>) -> Result<DocName, Error> {
+        if self.is_store_low() {
+            return Err(StoreLow.into());
+        }
         let name = name.unwrap_or_else(Self::drawn_name);
         let (store, wanted) = (self.shared().store.clone(), name.clone());
         match self.blocking(move || store.create(&wanted, None)).await?? {
@@ -368,6 +386,12 @@ impl Node {
     /// Whether the store has given up.
     pub fn has_store_failed(&self) -> bool {
         self.shared().writer.has_failed()
+    }
+
+    /// Whether the store's disk is almost full: less than `Limits::disk_reserve_bytes` are free, or were and only just aren't
+    /// any more (D5). Documents are read as always; changes, new documents and [`DocumentHandle::edit`] are refused.
+    pub fn is_store_low(&self) -> bool {
+        *self.shared().low.borrow()
     }
 
     pub(crate) fn open(&self, name: &DocName) -> Result<Arc<Mailbox>, Error> {

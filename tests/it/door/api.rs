@@ -4,7 +4,7 @@ use y_mesh::{Denied, DocName, Grant, Request};
 
 use super::{Answer, Server};
 
-async fn post(server: &Server, headers: &str, body: &str) -> Answer {
+pub async fn post(server: &Server, headers: &str, body: &str) -> Answer {
     let (address, length) = (server.address, body.len());
     let head = format!(
         "POST /api/documents HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n{headers}content-length: {length}\r\n\r\n"
@@ -12,7 +12,7 @@ async fn post(server: &Server, headers: &str, body: &str) -> Answer {
     server.ask(&format!("{head}{body}")).await
 }
 
-const JSON: &str = "content-type: application/json; charset=utf-8\r\n";
+pub const JSON: &str = "content-type: application/json; charset=utf-8\r\n";
 
 fn names(answer: &Answer) -> Vec<String> {
     let documents = answer.json()["documents"].as_array().unwrap().clone();

@@ -6,6 +6,7 @@ mod drain;
 mod heads;
 mod limits;
 mod loading;
+mod low;
 mod names;
 mod pages;
 mod peers;

@@ -12,7 +12,9 @@ async fn health_and_readiness_are_told() {
     assert_eq!((health.status, health.text()), (200, "ok"));
     let ready = server.get("/readyz").await;
     assert_eq!(ready.status, 200);
-    let wanted = serde_json::json!({ "ready": true, "draining": false, "store": "memory", "durability": "memory" });
+    let wanted = serde_json::json!({
+        "ready": true, "draining": false, "low": false, "store": "memory", "durability": "memory"
+    });
     assert_eq!(ready.json(), wanted);
     server.node.shutdown(super::PATIENCE).await;
     let stopping = server.get("/readyz").await;
@@ -49,6 +51,7 @@ async fn metrics_have_their_families_and_count() {
         ("messages_sent", "counter"),
         ("sent_bytes", "counter"),
         ("document_faults", "counter"),
+        ("store_low", "gauge"),
         ("refusals", "counter"),
         ("sessions_closed", "counter"),
         ("handle_seconds", "histogram"),

@@ -4,6 +4,7 @@ mod deletion;
 mod embedding;
 mod faults;
 mod lifecycle;
+mod low;
 
 use std::time::Duration;
 

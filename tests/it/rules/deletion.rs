@@ -167,7 +167,7 @@ fn i1_the_servers_own_id_is_none_of_those_deleted() {
         let text = txn.get_or_insert_text(crate::support::content::TEXT);
         text.push(txn, "anew");
     };
-    world.document.edit(world.now, author, write, &mut effects);
+    world.document.edit(world.now, author, write, &mut effects).unwrap();
     assert!(world.document.state_vector().get(SERVER) == 0 && world.text() == "anew");
 }
 

@@ -30,6 +30,9 @@ struct Storm {
     random: Random,
     world: World,
     tabs: Vec<Tab>,
+    /// Whether the disk is almost full now and then.
+    fills: bool,
+    is_low: bool,
 }
 
 impl Storm {
@@ -47,12 +50,12 @@ impl Storm {
             repeats: Vec::new(),
             awareness: Vec::new(),
         });
-        Self { tabs: tabs.collect(), random, world }
+        Self { tabs: tabs.collect(), random, world, fills: seed % 2 == 1, is_low: false }
     }
 
     fn step(&mut self) {
         let index = self.random.below(self.tabs.len());
-        match self.random.below(24) {
+        match self.random.below(25) {
             0..=6 => self.edit(index),
             7..=11 => self.deliver(index),
             12..=15 => self.read(index),
@@ -62,6 +65,7 @@ impl Storm {
             19 => self.repeat(index),
             20 => self.sync_some(),
             21 => self.kill(),
+            22 => self.set_low(self.fills && !self.is_low),
             _ => self.world.turn(),
         }
     }
@@ -157,6 +161,12 @@ impl Storm {
         let id = ClientId(10_000 + self.random.below(1_000) as u64);
         self.world = World::reopened(&stored, self.world.config.clone(), id);
         self.world.syncs = false;
+        self.set_low(self.is_low);
+    }
+
+    fn set_low(&mut self, is_low: bool) {
+        self.is_low = is_low;
+        self.world.event(Event::StoreLow { is_low });
     }
 
     fn disconnect_from_the_dead(&mut self, index: usize) {
@@ -169,6 +179,7 @@ impl Storm {
     /// Everybody comes, everything is delivered, everything is durable.
     fn calm(&mut self) {
         self.world.syncs = true;
+        self.set_low(false);
         (0..self.tabs.len()).for_each(|index| self.connect(index));
         for _ in 0..2 {
             for tab in &mut self.tabs {
@@ -198,12 +209,9 @@ impl Storm {
             let session = tab.session.expect("everybody is here");
             assert_eq!(tab.client.content(), wanted, "seed {seed}: client {:?}", tab.client.id);
             assert!(!tab.client.is_missing_something(), "seed {seed}");
-            assert_eq!(
-                self.world.acknowledged(session),
-                (tab.client.sent, 0),
-                "seed {seed}: client {:?}",
-                tab.client.id
-            );
+            let (durable, refused) = self.world.acknowledged(session);
+            assert_eq!(durable + refused, tab.client.sent, "seed {seed}: client {:?}", tab.client.id);
+            assert!(refused == 0 || self.fills, "seed {seed}: client {:?}", tab.client.id);
             assert_eq!(tab.client.presence.all(), self.tabs[0].client.presence.all(), "seed {seed}");
             assert_eq!(self.world.closed(session), None, "seed {seed}");
         }

@@ -174,7 +174,7 @@ fn h4_the_servers_edits_use_the_id_it_was_given_and_are_journalled_as_they_were_
 fn write_as_server(world: &mut World, text: &str) {
     let mut effects = Vec::new();
     let push = |txn: &mut y_mesh::yrs::TransactionMut<'_>| txn.get_or_insert_text(TEXT).push(txn, text);
-    world.document.edit(world.now, "server".into(), push, &mut effects);
+    world.document.edit(world.now, "server".into(), push, &mut effects).unwrap();
     world.perform(effects);
 }
 
@@ -183,7 +183,7 @@ fn h4_an_edit_that_changes_nothing_is_nothing() {
     let mut world = World::new();
     let mut effects = Vec::new();
     let length = world.document.edit(world.now, "server".into(), |txn| txn.state_vector().len(), &mut effects);
-    assert_eq!((length, effects), (0, Vec::new()));
+    assert_eq!((length, effects), (Ok(0), Vec::new()));
 }
 
 #[test]
@@ -214,12 +214,8 @@ fn h4_an_id_that_the_document_knows_is_not_used_again() {
 fn h5_offsets_count_utf_16_code_units() {
     let mut world = World::new();
     write_as_server(&mut world, "😀b");
-    world.document.edit(
-        world.now,
-        "server".into(),
-        |txn| txn.get_or_insert_text(TEXT).insert(txn, 2, "a"),
-        &mut Vec::new(),
-    );
+    let insert = |txn: &mut y_mesh::yrs::TransactionMut<'_>| txn.get_or_insert_text(TEXT).insert(txn, 2, "a");
+    world.document.edit(world.now, "server".into(), insert, &mut Vec::new()).unwrap();
     assert_eq!(world.text(), "😀ab");
     assert_eq!(world.document.state_vector().get(SERVER), 4);
 }

@@ -14,7 +14,7 @@ use crate::support::world::{SERVER, World};
 
 fn edit(world: &mut World, edit: impl FnOnce(&mut TransactionMut<'_>)) {
     let mut effects = Vec::new();
-    world.document.edit(world.now, Identity::anonymous(), edit, &mut effects);
+    world.document.edit(world.now, Identity::anonymous(), edit, &mut effects).unwrap();
     world.perform(effects);
     world.turn();
 }

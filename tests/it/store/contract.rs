@@ -260,6 +260,8 @@ fn closing_is_no_end(subject: &mut Subject) {
     let doc = name("notes");
     let kind = if subject.place.is_some() { ("disk", Durability::Local) } else { ("memory", Durability::Memory) };
     assert_eq!((subject.store().name(), subject.store().durability()), kind);
+    let free = subject.store().space().unwrap();
+    assert_eq!(free.is_some_and(|bytes| bytes > 0), subject.place.is_some());
     for seq in 1..=5 {
         subject.append(&[append(&doc, seq, 10)]);
         subject.store().close().unwrap();

@@ -1,6 +1,7 @@
 //! A store in memory that outlives its node, with something that looks at each call before it's made.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use y_mesh::document::Stored;
@@ -17,6 +18,7 @@ pub enum Call<'a> {
     Delete,
     Import,
     List,
+    Space,
 }
 
 type Look = Arc<dyn Fn(Call<'_>) -> Result<(), StoreError> + Send + Sync>;
@@ -25,13 +27,20 @@ type Look = Arc<dyn Fn(Call<'_>) -> Result<(), StoreError> + Send + Sync>;
 #[derive(Clone)]
 pub struct Watched {
     pub inner: Arc<MemoryStore>,
+    free: Option<Arc<AtomicU64>>,
     look: Look,
 }
 
 impl Watched {
     /// `look` may refuse a call, or hold it up.
     pub fn new(look: impl Fn(Call<'_>) -> Result<(), StoreError> + Send + Sync + 'static) -> Self {
-        Self { inner: Arc::default(), look: Arc::new(look) }
+        Self { inner: Arc::default(), free: None, look: Arc::new(look) }
+    }
+
+    /// Has as much space as `free` says.
+    pub fn with_space(mut self, free: &Arc<AtomicU64>) -> Self {
+        self.free = Some(free.clone());
+        self
     }
 
     /// Just the store.
@@ -47,6 +56,11 @@ impl Store for Watched {
 
     fn durability(&self) -> Durability {
         self.inner.durability()
+    }
+
+    fn space(&self) -> Result<Option<u64>, StoreError> {
+        (self.look)(Call::Space)?;
+        Ok(self.free.as_ref().map(|free| free.load(Ordering::Relaxed)))
     }
 
     fn load(&self, name: &DocName) -> Result<Stored, StoreError> {

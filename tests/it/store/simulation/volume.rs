@@ -60,16 +60,8 @@ impl Volume for Open {
         self.look(|keys| keys.now.get(key).cloned())
     }
 
-    fn remove(&self, key: &[u8]) -> Result<(), VolumeError> {
-        self.change(|keys| keys.remove(key))
-    }
-
     fn flush(&self) -> Result<(), VolumeError> {
         self.change(Keys::flush)
-    }
-
-    fn keys(&self, first: &[u8]) -> Result<Vec<Vec<u8>>, VolumeError> {
-        self.look(|keys| keys.now.keys().filter(|key| key.as_slice() >= first).cloned().collect())
     }
 
     fn bytes(&self) -> io::Result<u64> {
