@@ -51,6 +51,7 @@ impl Directory {
         let text = match self.file_system.read(&path) {
             Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
             Err(error) if error.kind() == io::ErrorKind::NotFound && !self.file_system.exists(&self.journal())? => {
+                self.sync_ancestors()?;
                 self.write_title(self.title)?;
                 return Ok(self.title);
             }
@@ -75,6 +76,19 @@ impl Directory {
 
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// Makes durable that there's the directory. A process that ended before may have made it, or any that it lies in.
+    fn sync_ancestors(&self) -> io::Result<()> {
+        for ancestor in self.root.ancestors().skip(1) {
+            let ancestor = if ancestor.as_os_str().is_empty() { Path::new(".") } else { ancestor };
+            match self.file_system.sync_directory(ancestor) {
+                // Those that were always there may be somebody else's, or of a file system that knows no such thing.
+                Err(error) if cannot_be_synced(&error) => {}
+                synced => synced?,
+            }
+        }
+        Ok(())
     }
 
     /// The number of the newest segment that there ever was; 0 if there never was any.
@@ -219,17 +233,20 @@ impl Title {
     }
 }
 
-/// Makes a directory and those it lies in, durably.
+/// Makes a directory and those it lies in.
 fn create_directories(file_system: &dyn FileSystem, path: &Path) -> io::Result<()> {
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    if file_system.exists(path)? {
+    if path.as_os_str().is_empty() || file_system.exists(path)? {
         return Ok(());
     }
-    if let Some(parent) = parent {
+    if let Some(parent) = path.parent() {
         create_directories(file_system, parent)?;
     }
-    create_directory(file_system, path)?;
-    file_system.sync_directory(parent.unwrap_or(Path::new(".")))
+    create_directory(file_system, path)
+}
+
+fn cannot_be_synced(error: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidInput, PermissionDenied, ReadOnlyFilesystem, Unsupported};
+    matches!(error.kind(), InvalidInput | PermissionDenied | ReadOnlyFilesystem | Unsupported)
 }
 
 /// Makes a directory, if it isn't there.

@@ -200,17 +200,23 @@ impl Journal {
         read_segment(&self.directory, segment, false)
     }
 
-    /// Says durably that segments are freed, and removes them.
+    /// Says durably that segments are freed, and removes them. After an error nothing is written any more.
     pub fn free(&mut self, segments: &[u32]) -> Result<(), StoreError> {
         let mut batch = Batch::default();
         segments.iter().for_each(|segment| batch.freed(*segment));
         self.append(&batch)?;
+        let removed = self.remove(segments);
+        self.has_failed = removed.is_err();
+        Ok(removed?)
+    }
+
+    fn remove(&mut self, segments: &[u32]) -> io::Result<()> {
         for segment in segments {
             self.files.remove(segment);
             self.directory.remove_segment(*segment)?;
         }
         // Durable before the segment that says so can be freed itself.
-        Ok(self.directory.sync_journal()?)
+        self.directory.sync_journal()
     }
 }
 
@@ -237,7 +243,7 @@ fn walk(directory: &Directory, number: u32, may_be_incomplete: bool) -> Result<I
     let head = SegmentHead::decode(&bytes).filter(|(head, _)| head.mark.number == number);
     let (head, start) = head.ok_or_else(|| unreadable("its head is damaged".into()))?;
     let scan = segment::scan(&bytes, head.mark, start);
-    let end = scan.last.1;
+    let end = scan.end;
     if scan.is_damaged || (!scan.is_complete && !may_be_incomplete) {
         return Err(unreadable(format!("it's damaged at byte {end}, and its index can't be read")));
     }
@@ -258,7 +264,7 @@ fn walk(directory: &Directory, number: u32, may_be_incomplete: bool) -> Result<I
     let next = scan.next.unwrap_or(1);
     let (format, len, others) = (head.format, end as u64, head.others);
     let mut index = Index { format, segment: number, len, others, next, records: scan.records, entries };
-    complete(directory, &mut index, head.mark, scan.is_complete, &bytes[scan.last.0..end])?;
+    complete(directory, &mut index, head.mark, scan.is_complete, &bytes[scan.settled..end])?;
     Ok(index)
 }
 
@@ -268,13 +274,12 @@ fn complete(
     index: &mut Index,
     mark: Mark,
     is_complete: bool,
-    last_batch: &[u8],
+    unsettled: &[u8],
 ) -> Result<(), StoreError> {
     let file = directory.open_segment(index.segment, Access::ReadWrite)?;
+    // Whether the last sync succeeded isn't known, and a page that failed to be written may look clean: it's written again.
+    file.write_at(unsettled, index.len - unsettled.len() as u64)?;
     if !is_complete {
-        // Whether the last batch's sync succeeded isn't known, and a page that failed to be written may look clean: it's
-        // written again.
-        file.write_at(last_batch, index.len - last_batch.len() as u64)?;
         let mut end = Batch::default();
         end.end();
         let (bytes, placed) = end.encode(mark, index.next, index.len);

@@ -405,8 +405,10 @@ fn decode_grave(cursor: &mut Cursor<'_>) -> Option<Grave> {
 #[derive(Debug)]
 pub struct Scan {
     pub records: Vec<Placed>,
-    /// Where the last whole batch begins, and where it ends.
-    pub last: (usize, usize),
+    /// Through here all was durable before more was written. A start writes the last batch again together with the end.
+    pub settled: usize,
+    /// Where the last whole batch ends.
+    pub end: usize,
     /// The number that the next batch would have.
     pub next: Option<u64>,
     /// Whether the segment says that it's complete.
@@ -418,16 +420,19 @@ pub struct Scan {
 /// Walks over a segment's batches, as far as they're whole.
 pub fn scan(bytes: &[u8], segment: Mark, start: usize) -> Scan {
     let mut scan =
-        Scan { records: Vec::new(), last: (start, start), next: None, is_complete: false, is_damaged: false };
-    while let Some((number, end)) = scan_batch(bytes, segment, scan.last.1, scan.next, &mut scan.records) {
-        scan.last = (scan.last.1, end);
+        Scan { records: Vec::new(), settled: start, end: start, next: None, is_complete: false, is_damaged: false };
+    while let Some((number, end)) = scan_batch(bytes, segment, scan.end, scan.next, &mut scan.records) {
         scan.next = Some(number + 1);
-        if scan.records.last().is_some_and(|record| record.head.kind == Kind::End) {
-            scan.is_complete = true;
+        scan.is_complete = scan.records.last().is_some_and(|record| record.head.kind == Kind::End);
+        if !scan.is_complete {
+            scan.settled = scan.end;
+        }
+        scan.end = end;
+        if scan.is_complete {
             return scan;
         }
     }
-    scan.is_damaged = holds_later_batch(&bytes[scan.last.1..], segment, scan.next);
+    scan.is_damaged = holds_later_batch(&bytes[scan.end..], segment, scan.next);
     scan
 }
 

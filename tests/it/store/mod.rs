@@ -2,6 +2,7 @@
 
 mod contract;
 mod damage;
+mod failing;
 mod formats;
 mod freed;
 #[cfg(feature = "server")]

@@ -12,7 +12,7 @@ use super::simulation::{Disk, Simulation};
 use super::{Model, append, filled, name};
 use crate::support::random::Random;
 
-const DOCUMENTS: usize = 5;
+const DOCUMENTS: usize = 4;
 
 /// What a store holds, if a call was cut off in the middle: of each document, what was before or what would be after.
 #[derive(Clone, Debug, Default)]
@@ -22,19 +22,22 @@ pub struct Owed {
 }
 
 impl Owed {
-    /// Reads all documents; gives what there is.
-    fn check(&self, store: &DiskStore) -> Model {
+    /// Reads all documents; gives what there is. What is there is owed, or it's an error.
+    fn check(&self, store: &DiskStore) -> Result<Model, StoreError> {
         let mut found = Model::default();
-        let listed = store.list(None, usize::MAX).unwrap();
-        let deleted = store.deleted(None, usize::MAX).unwrap();
+        let listed = store.list(None, usize::MAX)?;
+        let deleted = store.deleted(None, usize::MAX)?;
         let names: Vec<_> = self.after.0.keys().chain(self.before.0.keys()).chain(&listed).chain(&deleted).collect();
         for name in names {
-            let stored = store.load(name).unwrap_or_else(|error| panic!("{name:?} can't be loaded: {error}"));
+            let stored = store.load(name)?;
             let (before, after) = (self.before.0.get(name).cloned(), self.after.0.get(name).cloned());
             let (before, after) = (before.unwrap_or_default(), after.unwrap_or_default());
             assert!(
                 stored == before || stored == after,
-                "{name:?} was {before:?}, or became {after:?}, and is {stored:?}"
+                "{name:?} was {}, or became {}, and is {}",
+                brief(&before),
+                brief(&after),
+                brief(&stored)
             );
             assert_eq!(stored.exists, listed.contains(name), "{name:?} is listed if it exists");
             assert_eq!(!stored.exists && stored != Stored::default(), deleted.contains(name), "{name:?}");
@@ -42,13 +45,20 @@ impl Owed {
                 found.0.insert(name.clone(), stored);
             }
         }
-        found
+        Ok(found)
     }
+}
+
+fn brief(stored: &Stored) -> String {
+    let tail: Vec<_> = stored.tail.iter().map(|(seq, record)| (seq.0, record.update.len())).collect();
+    let snapshot = stored.snapshot.as_ref().map(|(seq, snapshot)| (seq.0, snapshot.len()));
+    let tombstone = stored.tombstone.as_ref().map(|tombstone| (tombstone.incarnation, tombstone.through.0));
+    format!("[exists: {}, tombstone: {tombstone:?}, snapshot: {snapshot:?}, tail: {tail:?}]", stored.exists)
 }
 
 /// Something to do.
 #[derive(Debug)]
-pub enum Step {
+enum Step {
     Append(Vec<Append>),
     Compact(DocName, Seq, Bytes),
     Create(DocName, Option<Durability>),
@@ -63,15 +73,15 @@ impl Step {
         let doc = name(&format!("doc {}", random.below(DOCUMENTS)));
         let (last, exists) = (model.last(&doc), model.0.get(&doc).is_some_and(|stored| stored.exists));
         match random.below(100) {
-            0..4 => Self::Reopen,
-            4..6 => Self::Close,
-            6..10 => Self::Create(doc, random.percent(50).then_some(Durability::Local)),
-            10..15 => Self::Delete(doc, Seq(last + 1), (0..random.below(4) as u64).map(ClientId).collect()),
-            15..18 => Self::import(model, random),
-            18..35 if exists && last > 0 => {
+            0..5 => Self::Reopen,
+            5..7 => Self::Close,
+            7..11 => Self::Create(doc, random.percent(50).then_some(Durability::Local)),
+            11..17 => Self::Delete(doc, Seq(last + 1), (0..random.below(4) as u64).map(ClientId).collect()),
+            17..20 => Self::import(model, random),
+            20..50 if exists && last > 0 => {
                 let floor = model.0[&doc].floor().0.max(1);
                 let through = floor + random.below((last - floor + 1) as usize) as u64;
-                Self::Compact(doc, Seq(through), filled(through, random.pick(&[0, 90, 90, 900, 900, 4_000])))
+                Self::Compact(doc, Seq(through), filled(through, random.pick(&[0, 90, 90, 90, 900, 4_000])))
             }
             _ => Self::append(model, doc, random),
         }
@@ -128,7 +138,7 @@ pub struct Run {
     pub simulation: Simulation,
     pub owed: Arc<Owed>,
     pub moments: Vec<(Disk, Arc<Owed>)>,
-    options: DiskOptions,
+    pub options: DiskOptions,
     store: Option<DiskStore>,
 }
 
@@ -144,7 +154,7 @@ impl Run {
         let volumes = Arc::new(self.simulation.clone());
         let opened = DiskStore::open_on(volumes.clone(), volumes, Path::new("/srv/data"), self.options);
         self.note_moments();
-        let found = self.owed.check(self.store.insert(opened?));
+        let found = self.owed.check(self.store.insert(opened?))?;
         self.settle(found);
         Ok(())
     }
@@ -156,7 +166,7 @@ impl Run {
     }
 
     /// Does something; the store owes what was before and what comes after as long as it isn't done.
-    pub fn step(&mut self, step: &Step) -> Result<(), StoreError> {
+    fn step(&mut self, step: &Step) -> Result<(), StoreError> {
         let before = self.owed.before.clone();
         let mut after = before.clone();
         step.change(&mut after);
@@ -171,19 +181,14 @@ impl Run {
     /// Does things at random, and reads all there is.
     pub fn steps(&mut self, count: usize, random: &mut Random) -> Result<(), StoreError> {
         for _ in 0..count {
-            self.step(&self.next(random))?;
+            self.step(&Step::random(&self.owed.before, random))?;
         }
-        self.owed.check(self.store());
-        Ok(())
-    }
-
-    pub fn next(&self, random: &mut Random) -> Step {
-        Step::random(&self.owed.before, random)
+        self.check()
     }
 
     /// Reads all there is.
-    pub fn check(&self) {
-        self.owed.check(self.store());
+    pub fn check(&self) -> Result<(), StoreError> {
+        self.owed.check(self.store()).map(drop)
     }
 
     pub fn is_open(&self) -> bool {

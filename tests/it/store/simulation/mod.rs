@@ -27,7 +27,7 @@ pub struct Simulation(Arc<Mutex<State>>);
 struct State {
     disk: Disk,
     locked: BTreeSet<PathBuf>,
-    calls: usize,
+    calls: Vec<Call>,
     /// The disk before each call that changes something, if they're wanted.
     moments: Option<Vec<Disk>>,
     fault: Option<Fault>,
@@ -67,7 +67,7 @@ pub enum Call {
 
 impl Call {
     /// Whether it changes what is on the disk, or is about what is on it.
-    fn is_change(self) -> bool {
+    pub fn is_change(self) -> bool {
         !matches!(self, Self::Open | Self::Read | Self::List | Self::Exists | Self::Lock | Self::VolumeRead)
     }
 }
@@ -75,7 +75,7 @@ impl Call {
 impl Simulation {
     pub fn new(disk: Disk) -> Self {
         let locked = BTreeSet::new();
-        Self(Arc::new(Mutex::new(State { disk, locked, calls: 0, moments: None, fault: None, failed: None })))
+        Self(Arc::new(Mutex::new(State { disk, locked, calls: Vec::new(), moments: None, fault: None, failed: None })))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -87,9 +87,9 @@ impl Simulation {
         self.state().disk.clone()
     }
 
-    /// How many calls there were.
-    pub fn calls(&self) -> usize {
-        self.state().calls
+    /// The calls that were made.
+    pub fn calls(&self) -> Vec<Call> {
+        self.state().calls.clone()
     }
 
     /// From now on, the disk is kept as it is before every change.
@@ -105,6 +105,11 @@ impl Simulation {
     /// Makes a call fail.
     pub fn fail(&self, fault: Fault) {
         self.state().fault = Some(fault);
+    }
+
+    /// From now on, no call fails.
+    pub fn heal(&self) {
+        self.state().fault = None;
     }
 
     /// The call that failed, if it was made already.
@@ -124,9 +129,9 @@ impl Simulation {
             let disk = state.disk.clone();
             state.moments.get_or_insert_default().push(disk);
         }
-        state.calls += 1;
+        state.calls.push(call);
         match state.fault {
-            Some(fault) if fault.call + 1 == state.calls => {
+            Some(fault) if fault.call + 1 == state.calls.len() => {
                 state.failed = Some(call);
                 part(&mut state, &mut Random::new(fault.seed));
                 Err(fault.kind.into())

@@ -1,0 +1,125 @@
+//! Calls of the disk that fail, each of a scenario in turn: the store says so and writes no more, and loses nothing.
+
+use std::collections::BTreeMap;
+use std::io::ErrorKind;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use y_mesh::store::{Store, StoreError};
+
+use super::scenario::{Run, options};
+use super::simulation::{Call, Disk, Fault};
+use super::{append, name, rounds};
+use crate::support::random::Random;
+
+const STEPS: usize = 60;
+/// Of so many calls that change nothing, one is made to fail.
+const READ_STRIDE: usize = 7;
+
+/// How often calls failed, by kind: so that somebody was told, and so that nobody had to be.
+type Outcomes = BTreeMap<Call, (usize, usize)>;
+
+/// What is done, the same for each seed, until a call fails.
+fn scenario(seed: u64, fault: Option<Fault>) -> (Run, Result<(), StoreError>) {
+    let mut random = Random::new(seed);
+    let mut run = Run::new(Disk::new(), options(&mut random), Arc::default());
+    if let Some(fault) = fault {
+        run.simulation.fail(fault);
+    }
+    let done = run.open().and_then(|()| run.steps(STEPS, &mut random));
+    (run, done)
+}
+
+/// Whether a failure may be the concern of who reads alone: the document is damaged, or the segment stays where it is.
+fn is_about_reading(call: Call) -> bool {
+    matches!(call, Call::Read | Call::VolumeRead)
+}
+
+/// Whether it's the snapshots' volume that failed. Then the journal is as good as before.
+fn is_about_snapshots(call: Call) -> bool {
+    matches!(call, Call::Volume | Call::VolumeRead)
+}
+
+/// Makes one call fail, and looks at what the store makes of it: at once, at the next start, and after a power cut.
+fn fail_once(seed: u64, call: usize, outcomes: &mut Outcomes) {
+    let mut random = Random::new(seed << 20 | call as u64);
+    let kind = random.pick(&[ErrorKind::Other, ErrorKind::StorageFull]);
+    let (mut run, done) = scenario(seed, Some(Fault { call, kind, seed: random.next() }));
+    let failed = run.simulation.failed().unwrap();
+    match &done {
+        Ok(()) => assert!(is_about_reading(failed), "nobody is told that {failed:?} failed"),
+        Err(StoreError::Io(error)) => assert_eq!(error.kind(), kind, "{failed:?} failed, and that's told"),
+        Err(StoreError::Damaged { .. }) => assert!(is_about_reading(failed), "{failed:?} failed: {done:?}"),
+        Err(StoreError::Unreadable { .. }) => assert!(!run.is_open(), "{failed:?} failed: {done:?}"),
+        Err(other) => panic!("{failed:?} failed: {other}"),
+    }
+    let outcome = outcomes.entry(failed).or_default();
+    let counted = if done.is_err() { &mut outcome.0 } else { &mut outcome.1 };
+    *counted += 1;
+    if run.is_open() {
+        run.check().unwrap_or_else(|error| panic!("{failed:?} failed, and then nothing can be read: {error}"));
+        if done.is_err() && !is_about_reading(failed) && !is_about_snapshots(failed) {
+            let refused = run.store().append(&[append(&name("after the error"), 1, 10)]);
+            assert!(matches!(refused, Err(StoreError::Io(_))), "{failed:?} failed, and then: {refused:?}");
+        }
+    }
+    let (disk, owed) = (run.simulation.disk(), run.owed.clone());
+    start_clean(Run::new(disk.after_cut(&mut random), run.options, owed), &mut random);
+    fail_again(&mut run, &mut random);
+    start_clean(run, &mut random);
+}
+
+/// Starts the store, with a call that fails in that; it may be started at once nevertheless.
+fn fail_again(run: &mut Run, random: &mut Random) {
+    run.close();
+    if random.percent(50) {
+        let call = run.simulation.calls().len() + random.below(40);
+        run.simulation.fail(Fault { call, kind: ErrorKind::Other, seed: random.next() });
+        let _ = run.open().and_then(|()| run.steps(3, random));
+        run.close();
+        run.simulation.heal();
+    }
+}
+
+/// Nothing fails any more: the store starts, and holds what it owes; also after a power cut.
+fn start_clean(mut run: Run, random: &mut Random) {
+    let works = |run: &mut Run, random: &mut Random| {
+        let done = run.open().and_then(|()| run.steps(3, random));
+        done.unwrap_or_else(|error| panic!("when it's healed: {error}"));
+    };
+    works(&mut run, random);
+    let mut after = Run::new(run.simulation.disk().after_cut(random), run.options, run.owed.clone());
+    works(&mut after, random);
+}
+
+#[test]
+fn a_call_that_fails_is_told_and_costs_nothing() {
+    let only = std::env::var("YMESH_FAILING_CALLS_SEED").ok().map(|seed| seed.parse().unwrap());
+    let wanted = rounds("YMESH_FAILING_CALLS", 2_000);
+    let mut outcomes = Outcomes::default();
+    let (mut seed, mut count) = (only.unwrap_or(0), 0);
+    while count < wanted {
+        let (run, done) = scenario(seed, None);
+        done.unwrap();
+        for (call, kind) in run.simulation.calls().into_iter().enumerate() {
+            // Most calls read, and one is like the other.
+            if !kind.is_change() && call % READ_STRIDE != 0 {
+                continue;
+            }
+            if catch_unwind(AssertUnwindSafe(|| fail_once(seed, call, &mut outcomes))).is_err() {
+                panic!("call {call} of seed {seed} failed: YMESH_FAILING_CALLS_SEED={seed} does that again");
+            }
+            count += 1;
+        }
+        if only.is_some() {
+            return;
+        }
+        seed += 1;
+    }
+    println!("{seed} scenarios, {count} calls failed; told and borne, by kind: {outcomes:?}");
+    let kinds = [Call::Create, Call::Open, Call::Read, Call::Write, Call::SetLen, Call::Sync, Call::SyncDirectory];
+    let more = [Call::Rename, Call::Remove, Call::Volume, Call::VolumeRead];
+    for kind in kinds.iter().chain(&more) {
+        assert!(outcomes.get(kind).is_some_and(|(told, _)| *told > 0), "{kind:?} fails, and that's told");
+    }
+}
