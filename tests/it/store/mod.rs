@@ -9,6 +9,7 @@ mod kill;
 mod lock;
 mod parallel;
 mod torn;
+mod volume_cuts;
 
 use std::collections::BTreeMap;
 use std::fs;
