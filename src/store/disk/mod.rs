@@ -32,7 +32,7 @@ use files::Directory;
 use journal::Journal;
 use moving::Cleaning;
 use segment::{Batch, Entry, FORMAT, Grave, Kind, OLDEST_FORMAT, Place, Placed, Pointer, RecordHead};
-use sled_volume::SledVolumes;
+pub use sled_volume::{SledVolumes, SyncFile};
 use snapshots::{Packed, Snapshots};
 pub use volume::{Volume, VolumeError, Volumes};
 

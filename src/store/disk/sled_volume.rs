@@ -10,7 +10,7 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -20,19 +20,23 @@ use super::volume::{Volume, VolumeError, Volumes};
 
 /// Bytes of the largest value.
 pub const VALUE_BYTES_MAX: usize = 3_584;
+/// Bytes of values that are written between two syncs: less than a segment of sled's file (512 KiB), whatever it writes beside
+/// them. A segment says how far sled took the ones before for durable, and after a power cut sled can't open a file in which
+/// that isn't so.
+const UNSYNCED_BYTES_MAX: usize = 64 << 10;
 /// Bytes that sled may hold in memory, for each volume.
 const CACHE_BYTES: u64 = 8 << 20;
 /// How often, and how long apart, sled's own lock is tried for.
 const LOCK_TRIES: usize = 50;
 const LOCK_PAUSE: Duration = Duration::from_millis(10);
 
-/// Makes a file durable.
-type Sync = Arc<dyn Fn(&Path) -> io::Result<()> + Send + std::marker::Sync>;
+/// Makes what was written to a file durable.
+pub type SyncFile = Arc<dyn Fn(&Path) -> io::Result<()> + Send + Sync>;
 
 /// The volumes in a directory, each in one of its own.
 pub struct SledVolumes {
     root: PathBuf,
-    sync: Sync,
+    sync: SyncFile,
 }
 
 impl SledVolumes {
@@ -41,9 +45,16 @@ impl SledVolumes {
     /// # Errors
     /// If the directory can't be made.
     pub fn new(root: &Path) -> io::Result<Self> {
+        Self::synced_by(root, Arc::new(|path| File::options().write(true).open(path)?.sync_all()))
+    }
+
+    /// Like [`new`](Self::new), with another way to make files durable, so that it can be watched and made to fail.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn synced_by(root: &Path, sync: SyncFile) -> io::Result<Self> {
         fs::create_dir_all(root)?;
-        let sync = |path: &Path| File::options().write(true).open(path)?.sync_all();
-        Ok(Self { root: root.to_owned(), sync: Arc::new(sync) })
+        Ok(Self { root: root.to_owned(), sync })
     }
 
     /// Format 1 knew one volume, which had no number.
@@ -89,12 +100,14 @@ struct SledVolume {
     /// All there is of sled: it stays open as long as one of its trees.
     tree: sled::Tree,
     file: PathBuf,
-    sync: Sync,
+    sync: SyncFile,
+    /// Bytes of values since the last sync.
+    unsynced: AtomicUsize,
     has_failed: AtomicBool,
 }
 
 impl SledVolume {
-    fn open(path: &Path, sync: Sync) -> Result<Self, VolumeError> {
+    fn open(path: &Path, sync: SyncFile) -> Result<Self, VolumeError> {
         remove_unfinished(path)?;
         let tree = match open(path) {
             Ok(tree) => tree,
@@ -105,7 +118,13 @@ impl SledVolume {
                 open(path).map_err(VolumeError::Damaged)?
             }
         };
-        let volume = Self { tree, file: path.join("db"), sync, has_failed: AtomicBool::new(false) };
+        let volume = Self {
+            tree,
+            file: path.join("db"),
+            sync,
+            unsynced: AtomicUsize::new(0),
+            has_failed: AtomicBool::new(false),
+        };
         // It's written once, and sled never syncs it.
         (volume.sync)(&path.join("conf"))?;
         volume.flush()?;
@@ -128,7 +147,11 @@ impl SledVolume {
 
 impl Volume for SledVolume {
     fn insert(&self, key: &[u8], value: &[u8]) -> Result<(), VolumeError> {
-        self.attempt(|tree| tree.insert(key, value)).map(drop)
+        self.attempt(|tree| tree.insert(key, value))?;
+        match self.unsynced.fetch_add(value.len(), Ordering::Relaxed) + value.len() {
+            unsynced if unsynced < UNSYNCED_BYTES_MAX => Ok(()),
+            _ => self.flush(),
+        }
     }
 
     fn get(&self, key: &[u8]) -> Result<Option<Bytes>, VolumeError> {
@@ -137,6 +160,7 @@ impl Volume for SledVolume {
 
     fn flush(&self) -> Result<(), VolumeError> {
         self.attempt(sled::Tree::flush)?;
+        self.unsynced.store(0, Ordering::Relaxed);
         Ok((self.sync)(&self.file)?)
     }
 
@@ -294,7 +318,7 @@ mod tests {
     fn the_file_is_synced_once_all_is_written_to_it() {
         let place = Scratch::new("sync");
         let synced = Arc::new(Mutex::new(Vec::new()));
-        let volumes = SledVolumes { sync: watch(synced.clone()), ..place.volumes() };
+        let volumes = SledVolumes::synced_by(&place.0, watch(synced.clone())).unwrap();
         let volume = volumes.open(1).unwrap();
         let opened = std::mem::take(&mut *synced.lock().unwrap());
         assert!(
@@ -310,7 +334,7 @@ mod tests {
     }
 
     /// Syncs nothing, and notes what the files held when they should have been.
-    fn watch(synced: Arc<Mutex<Vec<(PathBuf, Vec<u8>)>>>) -> Sync {
+    fn watch(synced: Arc<Mutex<Vec<(PathBuf, Vec<u8>)>>>) -> SyncFile {
         Arc::new(move |path| {
             synced.lock().unwrap().push((path.to_owned(), fs::read(path)?));
             Ok(())

@@ -13,6 +13,7 @@ mod power;
 mod scenario;
 mod simulation;
 mod torn;
+mod volume_cuts;
 
 use std::collections::BTreeMap;
 use std::fs;
