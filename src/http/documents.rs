@@ -1,4 +1,4 @@
-//! `/api/documents`: which documents there are, and new ones. Both under the access hook.
+//! `/api/documents`: which documents there are, new ones, and those to be deleted. All under the access hook.
 
 use bytes::Buf;
 use futures_util::{Stream, StreamExt, stream};
@@ -110,6 +110,22 @@ async fn create(node: &Node, head: &Head, request: &Request, wanted: Wanted) -> 
     let mut response = json(StatusCode::CREATED, &Created { name: &name });
     let place = format!("{}d/{}", head.base, names::to_path(&name));
     response.headers_mut().extend(HeaderValue::from_str(&place).ok().map(|place| (header::LOCATION, place)));
+    Ok(response)
+}
+
+/// Deletes the document that the rest of the path names (I1).
+pub(super) async fn delete(shared: &Shared, head: &Head, path: &str) -> Result<Response, Problem> {
+    head.allow(&[Method::DELETE])?;
+    shared.policy.admit_origin(head, shared.node.metrics())?;
+    let name = names::from_path(path).map_err(|error| Problem::bad_request(error.to_string()))?;
+    let grant = shared.node.authorize(&credentials::request(head), &name).await?;
+    if grant.access < Access::Manage {
+        return Err(Problem::forbidden("documents are deleted by those who may manage them"));
+    }
+    shared.node.delete(&name).await?;
+    tracing::info!(document = %name, by = %grant.identity.0, "deleted");
+    let mut response = Response::default();
+    *response.status_mut() = StatusCode::NO_CONTENT;
     Ok(response)
 }
 

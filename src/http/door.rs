@@ -156,6 +156,7 @@ async fn dispatch<B: Buf>(
         Route::Socket(path) => upgrade::answer(shared, head, &path).await,
         Route::NoSocket => Err(upgrade::required()),
         Route::Documents => documents::answer(shared, &head, body).await,
+        Route::Document(path) => documents::delete(shared, &head, &path).await,
         Route::Page => pages::index(&head),
         Route::Asset(path) => pages::asset(&head, &path),
         Route::Health => status::health(&head),

@@ -14,6 +14,8 @@ pub(super) enum Route {
     /// A WebSocket's path, asked for without an upgrade.
     NoSocket,
     Documents,
+    /// The document with this name, encoded as it came.
+    Document(String),
     Page,
     /// A file of the page, by its path in the bundle.
     Asset(String),
@@ -43,6 +45,7 @@ impl Route {
             "healthz" => Self::Health,
             "readyz" => Self::Readiness,
             "metrics" => Self::Metrics,
+            _ if tail.starts_with("api/documents/") => Self::Document(tail["api/documents/".len()..].to_owned()),
             _ => match tail.split_once('/')? {
                 ("d", _) => Self::Page,
                 ("ws", _) => Self::NoSocket,
@@ -86,5 +89,6 @@ mod tests {
         assert_eq!(Route::of_request("d/a/b"), Some(Route::Page));
         assert_eq!(Route::of_request("notes"), None);
         assert_eq!(Route::of_request("ws/notes"), Some(Route::NoSocket));
+        assert_eq!(Route::of_request("api/documents/a/b%2F"), Some(Route::Document("a/b%2F".into())));
     }
 }

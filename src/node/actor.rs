@@ -59,9 +59,11 @@ struct Opened {
     low: watch::Receiver<bool>,
     is_store_low: bool,
     effects: Vec<Effect>,
+    /// The last record when it was opened, and the last now.
+    loaded: Seq,
     appended: Seq,
     /// Who waits for it to be deleted.
-    deleters: Vec<oneshot::Sender<()>>,
+    deleters: Vec<oneshot::Sender<bool>>,
     wants_to_retire: bool,
     is_stopping: bool,
 }
@@ -131,6 +133,7 @@ impl Actor {
             low: self.shared.low.subscribe(),
             is_store_low: false,
             effects: Vec::new(),
+            loaded: through,
             appended: through,
             deleters: Vec::new(),
             wants_to_retire: false,
@@ -237,7 +240,7 @@ impl Actor {
         let is_deleted = !opened.deleters.is_empty();
         for deleter in opened.deleters.drain(..) {
             // Nobody may be waiting for the answer any more.
-            let _ = deleter.send(());
+            let _ = deleter.send(true);
         }
         if opened.is_stopping {
             return Some(End::Done);
@@ -274,12 +277,12 @@ impl Actor {
                 guarded(|| task(&mut opened.document, now, &mut opened.effects))?;
                 self.perform(opened).await
             }
-            Mail::Delete(_)
-                if opened.document.has_ended() && (opened.deleters.is_empty() || opened.seen.has_failed) =>
-            {
+            Mail::Delete { .. } if opened.document.has_ended() && opened.deleters.is_empty() => Ok(()),
+            Mail::Delete { is_kept: false, deleter } if opened.appended == opened.loaded => {
+                let _ = deleter.send(false);
                 Ok(())
             }
-            Mail::Delete(deleter) => {
+            Mail::Delete { deleter, .. } => {
                 opened.deleters.push(deleter);
                 self.step(opened, Event::Deleted).await
             }

@@ -32,8 +32,12 @@ pub(crate) enum Mail {
         right: Result<Kind, CloseCode>,
     },
     Task(Task),
-    /// Delete the document. Answered once that is durable; dropped if it can't be.
-    Delete(oneshot::Sender<()>),
+    /// Delete the document, which the store knows or not. Answered once that is durable, or at once that there's nothing;
+    /// dropped if it can't be done.
+    Delete {
+        is_kept: bool,
+        deleter: oneshot::Sender<bool>,
+    },
     Sessions(oneshot::Sender<Vec<(SessionId, Arc<Request>)>>),
 }
 

@@ -275,13 +275,17 @@ impl Node {
     pub async fn delete(&self, name: &DocName) -> Result<(), Error> {
         let (store, wanted) = (self.shared().store.clone(), name.clone());
         let is_kept = self.blocking(move || store.contains(&wanted)).await??;
-        if !is_kept && self.shared().registry.sessions(name).is_none() {
-            return Err(Error::NotFound(name.clone()));
-        }
+        // What was written just now may not have come to the store.
+        let may_exist = is_kept || self.shared().registry.sessions(name).is_some();
         let (deleter, deleted) = oneshot::channel();
         let unavailable = || Error::Unavailable(name.clone());
-        self.open(name)?.send(Mail::Delete(deleter)).await.map_err(|_| unavailable())?;
-        deleted.await.map_err(|_| unavailable())
+        if may_exist {
+            self.open(name)?.send(Mail::Delete { is_kept, deleter }).await.map_err(|_| unavailable())?;
+        }
+        match may_exist && deleted.await.map_err(|_| unavailable())? {
+            true => Ok(()),
+            false => Err(Error::NotFound(name.clone())),
+        }
     }
 
     /// A name that nobody can guess.

@@ -2,7 +2,9 @@
 
 use y_mesh::{Denied, DocName, Grant, Request};
 
-use super::{Answer, Server};
+use futures_util::SinkExt;
+
+use super::{Answer, Server, close_code, goodbye};
 
 pub async fn post(server: &Server, headers: &str, body: &str) -> Answer {
     let (address, length) = (server.address, body.len());
@@ -167,4 +169,67 @@ async fn a_page_of_another_origin_gets_nothing_from_the_api() {
     assert_eq!(post(&server, &format!("{JSON}{foreign}"), "{}").await.status, 403);
     let own = format!("{JSON}origin: http://{}\r\n", server.address);
     assert_eq!(post(&server, &own, "{}").await.status, 201);
+}
+
+async fn delete(server: &Server, path: &str, headers: &str) -> Answer {
+    let host = server.address;
+    server.ask(&format!("DELETE {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n{headers}\r\n")).await
+}
+
+#[tokio::test]
+async fn i1_who_deletes_a_document_sends_its_sessions_away_and_it_stays_gone() {
+    let boss = |_: Request, _: DocName| async { Ok(Grant::manage("boss")) };
+    let server = Server::with(|_| {}, |node| node.authorize(boss), |door| door).await;
+    let mut ada = server.visit("/ws/team/notes?acks=1", 1).await;
+    ada.write("secret").await;
+    ada.saved(2).await;
+    let deleted = delete(&server, "/api/documents/team/notes", "").await;
+    assert_eq!((deleted.status, deleted.body.len()), (204, 0));
+    assert_eq!(close_code(&mut ada.socket).await, 4404);
+    assert_eq!(names(&server.get("/api/documents").await), [""; 0]);
+    assert_eq!(delete(&server, "/api/documents/team%2Fnotes", "").await.status, 404);
+
+    // The same client comes back with all that it still holds.
+    let mut again = server.connect("/ws/team/notes").await;
+    for message in ada.client.open() {
+        again.send(message.into()).await.unwrap();
+    }
+    let (messages, code) = goodbye(&mut again).await;
+    assert_eq!((messages.len(), code), (0, 4404));
+    server.visit("/ws/team/notes", 2).await.reads("").await;
+    assert_eq!(names(&server.get("/api/documents").await), [""; 0]);
+}
+
+#[tokio::test]
+async fn i1_only_who_may_manage_a_document_deletes_it() {
+    let hook = |request: Request, document: DocName| async move {
+        let token = request.token.ok_or(Denied::Unauthorized)?;
+        match token.secret() {
+            "boss" if document.as_str().starts_with("team/") => Ok(Grant::manage("boss")),
+            _ => Ok(Grant::write("ada")),
+        }
+    };
+    let server = Server::with(|_| {}, |node| node.authorize(hook), |door| door).await;
+    for name in ["team/1", "other"] {
+        server.node.create(Some(name.parse().unwrap())).await.unwrap();
+    }
+    let bearer = |token: &str| format!("authorization: Bearer {token}\r\n");
+    let foreign = format!("{}origin: https://example.org\r\n", bearer("boss"));
+    for (path, headers, status) in [
+        ("team/1", String::new(), 401),
+        ("team/1", bearer("ada"), 403),
+        ("other", bearer("boss"), 403),
+        ("nobody's", bearer("ada"), 403),
+        ("team/none", bearer("boss"), 404),
+        ("", bearer("boss"), 400),
+        ("team/%", bearer("boss"), 400),
+        ("team/1", foreign, 403),
+    ] {
+        let answer = delete(&server, &format!("/api/documents/{path}"), &headers).await;
+        assert_eq!(answer.status, status, "{path} {headers}");
+        answer.problem();
+    }
+    assert_eq!(server.node.documents(None, 9).await.unwrap().len(), 2);
+    assert_eq!(delete(&server, "/api/documents/team/1", &bearer("boss")).await.status, 204);
+    assert_eq!(server.get("/api/documents/other").await.status, 405);
 }

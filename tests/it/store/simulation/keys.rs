@@ -23,11 +23,6 @@ impl Keys {
         self.dirty.push(key.to_vec());
     }
 
-    pub fn remove(&mut self, key: &[u8]) {
-        self.now.remove(key);
-        self.dirty.push(key.to_vec());
-    }
-
     pub fn flush(&mut self) {
         self.dirty.clear();
         self.durable = self.now.clone();
