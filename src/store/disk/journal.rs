@@ -8,6 +8,7 @@ use super::catalog::Catalog;
 use super::files::Directory;
 use super::index::Index;
 use super::segment::{self, Batch, Entry, FORMAT, Kind, Mark, Placed, RecordHead, SegmentHead};
+use crate::document::Record;
 use crate::store::StoreError;
 use crate::store::file_system::{Access, FileHandle};
 
@@ -292,6 +293,13 @@ fn complete(
     directory.write_index(index.segment, &index.encode())?;
     file.set_len(index.len)?;
     Ok(())
+}
+
+/// Reads the update at a place, and checks that it's the one that was put there.
+pub fn read_update(file: &dyn FileHandle, placed: &Placed) -> Result<Record, String> {
+    let bytes = read_record(file, placed)?;
+    let record = segment::record(&bytes).and_then(|(_, payload)| segment::decode_update(payload));
+    record.ok_or_else(|| format!("record {} is no update", placed.head.seq))
 }
 
 /// Reads the record at a place, and checks that it's the one that was put there.

@@ -6,6 +6,7 @@
 
 mod catalog;
 mod files;
+mod history;
 mod index;
 mod journal;
 mod moving;
@@ -29,6 +30,7 @@ use crate::document::Stored;
 use crate::id::{ClientId, DocName, NodeId, Seq};
 use catalog::{Catalog, Draft};
 use files::Directory;
+pub use history::{History, Retired};
 use journal::Journal;
 use moving::Cleaning;
 use segment::{Batch, Entry, FORMAT, Grave, Kind, OLDEST_FORMAT, Place, Placed, Pointer, RecordHead};
@@ -90,6 +92,8 @@ pub struct DiskStore {
     catalog: Mutex<Catalog>,
     /// Segments that hold something damaged that is still needed: they're left as they are.
     pinned: Mutex<BTreeSet<u32>>,
+    /// Who takes over what leaves the journal. Without one it's just gone.
+    history: Option<Arc<dyn History>>,
 }
 
 /// What is to be read for a document, found under the lock and read without it.
@@ -167,8 +171,16 @@ impl DiskStore {
             catalog: Mutex::new(catalog),
             snapshots,
             pinned: Mutex::default(),
+            history: None,
             compacting: Mutex::default(),
         })
+    }
+
+    /// Hands records over before they leave the journal.
+    #[must_use]
+    pub fn with_history(mut self, history: Arc<dyn History>) -> Self {
+        self.history = Some(history);
+        self
     }
 
     fn journal(&self) -> MutexGuard<'_, Journal> {
@@ -292,9 +304,7 @@ impl DiskStore {
         let after = stored.floor();
         for (seq, place, file) in plan.tail.iter().filter(|(seq, ..)| *seq > after) {
             let head = RecordHead { kind: Kind::Update, doc: plan.doc, seq: seq.0 };
-            let bytes = journal::read_record(&**file, &Placed { head, place: *place })?;
-            let record = segment::record(&bytes).and_then(|(_, payload)| segment::decode_update(payload));
-            stored.tail.push((*seq, record.ok_or_else(|| format!("record {} can't be read", seq.0))?));
+            stored.tail.push((*seq, journal::read_update(&**file, &Placed { head, place: *place })?));
         }
         Ok(stored)
     }
@@ -351,13 +361,12 @@ impl DiskStore {
                     continue;
                 }
             };
-            let entry = segment::record(&bytes).and_then(|(_, payload)| segment::decode_entry(index.format, payload));
+            let decode = |(_, payload)| segment::decode_entry(index.format, payload);
             match placed.head.kind {
-                Kind::Entry if entry.is_none() => {
-                    self.pinned.lock().unwrap_or_else(PoisonError::into_inner).insert(segment);
-                    continue;
-                }
-                Kind::Entry => batch.copy(placed.head, &bytes, entry),
+                Kind::Entry => match segment::record(&bytes).and_then(decode) {
+                    Some(entry) => batch.copy(placed.head, &bytes, Some(entry)),
+                    None => drop(self.pinned.lock().unwrap_or_else(PoisonError::into_inner).insert(segment)),
+                },
                 _ => batch.copy(placed.head, &bytes, None),
             }
             if batch.bytes() >= COPY_BYTES {
@@ -423,6 +432,8 @@ impl Store for DiskStore {
             Some(current) => self.snapshots.get(doc, &current)?.is_some(),
             None => true,
         };
+        let previous = if is_whole { current } else { entry.previous };
+        self.retire(doc, previous.map_or(Seq(0), |previous| previous.through))?;
         self.point(doc, pointer, is_whole)?;
         self.clean_volumes(&mut cleaning, pointer.packed)
     }

@@ -10,6 +10,7 @@ mod kill;
 mod lock;
 mod parallel;
 mod power;
+mod retired;
 mod scenario;
 mod simulation;
 mod torn;
