@@ -44,7 +44,8 @@ fn is_about_snapshots(call: Call) -> bool {
 fn fail_once(seed: u64, call: usize, outcomes: &mut Outcomes) {
     let mut random = Random::new(seed << 20 | call as u64);
     let kind = random.pick(&[ErrorKind::Other, ErrorKind::StorageFull]);
-    let (mut run, done) = scenario(seed, Some(Fault { call, kind, seed: random.next() }));
+    let is_full = kind == ErrorKind::StorageFull && random.percent(50);
+    let (mut run, done) = scenario(seed, Some(Fault { call, kind, seed: random.next(), is_full }));
     let failed = run.simulation.failed().unwrap();
     match &done {
         Ok(()) => assert!(is_about_reading(failed), "nobody is told that {failed:?} failed"),
@@ -69,16 +70,15 @@ fn fail_once(seed: u64, call: usize, outcomes: &mut Outcomes) {
     start_clean(run, &mut random);
 }
 
-/// Starts the store, with a call that fails in that; it may be started at once nevertheless.
+/// Starts the store on a disk that isn't healed: it's still full, or a call of the start fails.
 fn fail_again(run: &mut Run, random: &mut Random) {
+    let _ = run.open();
     run.close();
-    if random.percent(50) {
-        let call = run.simulation.calls().len() + random.below(40);
-        run.simulation.fail(Fault { call, kind: ErrorKind::Other, seed: random.next() });
-        let _ = run.open().and_then(|()| run.steps(3, random));
-        run.close();
-        run.simulation.heal();
-    }
+    let call = run.simulation.calls().len() + random.below(40);
+    run.simulation.fail(Fault { call, kind: ErrorKind::Other, seed: random.next(), is_full: false });
+    let _ = run.open().and_then(|()| run.steps(3, random));
+    run.close();
+    run.simulation.heal();
 }
 
 /// Nothing fails any more: the store starts, and holds what it owes; also after a power cut.

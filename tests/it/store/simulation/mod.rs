@@ -31,7 +31,7 @@ struct State {
     /// The disk before each call that changes something, if they're wanted.
     moments: Option<Vec<Disk>>,
     fault: Option<Fault>,
-    /// The call that failed.
+    /// The first call that failed.
     failed: Option<Call>,
 }
 
@@ -43,6 +43,15 @@ pub struct Fault {
     pub kind: io::ErrorKind,
     /// Decides what is done all the same.
     pub seed: u64,
+    /// From this call on, all those fail that take space.
+    pub is_full: bool,
+}
+
+impl Fault {
+    /// Whether a call fails.
+    fn strikes(&self, number: usize, call: Call) -> bool {
+        number == self.call || self.is_full && number > self.call && call.takes_space()
+    }
 }
 
 /// What is asked of the disk.
@@ -69,6 +78,10 @@ impl Call {
     /// Whether it changes what is on the disk, or is about what is on it.
     pub fn is_change(self) -> bool {
         !matches!(self, Self::Open | Self::Read | Self::List | Self::Exists | Self::Lock | Self::VolumeRead)
+    }
+
+    fn takes_space(self) -> bool {
+        matches!(self, Self::Create | Self::Write | Self::SetLen | Self::CreateDirectory | Self::Volume)
     }
 }
 
@@ -112,7 +125,7 @@ impl Simulation {
         self.state().fault = None;
     }
 
-    /// The call that failed, if it was made already.
+    /// The first call that failed, if it was made already.
     pub fn failed(&self) -> Option<Call> {
         self.state().failed
     }
@@ -130,9 +143,10 @@ impl Simulation {
             state.moments.get_or_insert_default().push(disk);
         }
         state.calls.push(call);
+        let number = state.calls.len() - 1;
         match state.fault {
-            Some(fault) if fault.call + 1 == state.calls.len() => {
-                state.failed = Some(call);
+            Some(fault) if fault.strikes(number, call) => {
+                state.failed.get_or_insert(call);
                 part(&mut state, &mut Random::new(fault.seed));
                 Err(fault.kind.into())
             }
