@@ -31,8 +31,8 @@ struct State {
     /// The disk before each call that changes something, if they're wanted.
     moments: Option<Vec<Disk>>,
     fault: Option<Fault>,
-    /// The first call that failed.
-    failed: Option<Call>,
+    /// The calls that failed.
+    failed: Vec<Call>,
 }
 
 /// A call that fails.
@@ -71,6 +71,7 @@ pub enum Call {
     Exists,
     Lock,
     Volume,
+    VolumeOpen,
     VolumeRead,
 }
 
@@ -78,6 +79,11 @@ impl Call {
     /// Whether it changes what is on the disk, or is about what is on it.
     pub fn is_change(self) -> bool {
         !matches!(self, Self::Open | Self::Read | Self::List | Self::Exists | Self::Lock | Self::VolumeRead)
+    }
+
+    /// Whether it's the volumes of snapshots that are asked.
+    pub fn is_about_snapshots(self) -> bool {
+        matches!(self, Self::Volume | Self::VolumeOpen | Self::VolumeRead)
     }
 
     fn takes_space(self) -> bool {
@@ -88,7 +94,14 @@ impl Call {
 impl Simulation {
     pub fn new(disk: Disk) -> Self {
         let locked = BTreeSet::new();
-        Self(Arc::new(Mutex::new(State { disk, locked, calls: Vec::new(), moments: None, fault: None, failed: None })))
+        Self(Arc::new(Mutex::new(State {
+            disk,
+            locked,
+            calls: Vec::new(),
+            moments: None,
+            fault: None,
+            failed: Vec::new(),
+        })))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -122,12 +135,13 @@ impl Simulation {
 
     /// From now on, no call fails.
     pub fn heal(&self) {
-        self.state().fault = None;
+        let mut state = self.state();
+        (state.fault, state.failed) = (None, Vec::new());
     }
 
-    /// The first call that failed, if it was made already.
-    pub fn failed(&self) -> Option<Call> {
-        self.state().failed
+    /// The calls that failed since it was healed last.
+    pub fn failed(&self) -> Vec<Call> {
+        self.state().failed.clone()
     }
 
     /// Does something, or something of it and fails.
@@ -146,7 +160,7 @@ impl Simulation {
         let number = state.calls.len() - 1;
         match state.fault {
             Some(fault) if fault.strikes(number, call) => {
-                state.failed.get_or_insert(call);
+                state.failed.push(call);
                 part(&mut state, &mut Random::new(fault.seed));
                 Err(fault.kind.into())
             }
