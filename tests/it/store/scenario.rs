@@ -1,14 +1,15 @@
 //! What is done to a store on a disk that isn't there, and what the store owes at every moment of it.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use y_mesh::document::Stored;
+use y_mesh::document::{Record, Stored};
 use y_mesh::store::{Append, DiskOptions, DiskStore, Durability, Store, StoreError};
 use y_mesh::{ClientId, DocName, Seq};
 
-use super::simulation::{Disk, Simulation};
+use super::simulation::{Call, Disk, Simulation};
 use super::{Model, append, filled, name};
 use crate::support::random::Random;
 
@@ -19,33 +20,89 @@ const DOCUMENTS: usize = 4;
 pub struct Owed {
     before: Model,
     after: Model,
+    /// All there ever was.
+    history: BTreeMap<DocName, History>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct History {
+    snapshots: Vec<(Seq, Bytes)>,
+    records: Vec<(Seq, Record)>,
+}
+
+impl History {
+    /// Whether `found` comes to the same as `expected`, by way of an earlier snapshot.
+    fn comes_to(&self, found: &Stored, expected: &Stored) -> bool {
+        let is_between = |(seq, _): &&(Seq, Record)| *seq > found.floor() && *seq <= expected.last_seq();
+        let tail: Vec<_> = self.records.iter().filter(is_between).cloned().collect();
+        let is_known = |snapshot| self.snapshots.contains(snapshot);
+        let deleted = expected.tombstone.as_ref().map_or(Seq(0), |tombstone| tombstone.through);
+        found.snapshot.as_ref().is_none_or(is_known)
+            && found.floor() >= deleted
+            && *found == Stored { snapshot: found.snapshot.clone(), tail, ..expected.clone() }
+    }
 }
 
 impl Owed {
-    /// Reads all documents; gives what there is. What is there is owed, or it's an error.
-    fn check(&self, store: &DiskStore) -> Result<Model, StoreError> {
-        let mut found = Model::default();
+    /// Reads all documents; gives what is owed from now on. What is found is owed, or it's an error. Where snapshots can't be read,
+    /// earlier ones do.
+    fn check(&self, store: &DiskStore, are_snapshots_lost: bool) -> Result<Self, StoreError> {
+        let mut owed = self.clone();
         let listed = store.list(None, usize::MAX)?;
         let deleted = store.deleted(None, usize::MAX)?;
-        let names: Vec<_> = self.after.0.keys().chain(self.before.0.keys()).chain(&listed).chain(&deleted).collect();
-        for name in names {
-            let stored = store.load(name)?;
-            let (before, after) = (self.before.0.get(name).cloned(), self.after.0.get(name).cloned());
-            let (before, after) = (before.unwrap_or_default(), after.unwrap_or_default());
-            assert!(
-                stored == before || stored == after,
-                "{name:?} was {}, or became {}, and is {}",
-                brief(&before),
-                brief(&after),
-                brief(&stored)
-            );
-            assert_eq!(stored.exists, listed.contains(name), "{name:?} is listed if it exists");
-            assert_eq!(!stored.exists && stored != Stored::default(), deleted.contains(name), "{name:?}");
-            if stored != Stored::default() {
-                found.0.insert(name.clone(), stored);
-            }
+        let known = [&self.before, &self.after].map(|model| model.0.keys().cloned().collect::<Vec<_>>());
+        for name in BTreeSet::from_iter([known.concat(), listed.clone(), deleted.clone()].concat()) {
+            let stored = store.load(&name)?;
+            assert_eq!(stored.exists, listed.contains(&name), "{name:?} is listed if it exists");
+            assert_eq!(!stored.exists && stored != Stored::default(), deleted.contains(&name), "{name:?}");
+            owed.settle(&name, &stored, are_snapshots_lost);
         }
-        Ok(found)
+        Ok(owed)
+    }
+
+    /// From now on, what is there of a document is owed.
+    fn settle(&mut self, name: &DocName, stored: &Stored, are_snapshots_lost: bool) {
+        let of = |model: &Model| model.0.get(name).cloned().unwrap_or_default();
+        let (before, after) = (of(&self.before), of(&self.after));
+        let history = self.history.entry(name.clone()).or_default();
+        if before == *stored {
+            self.after.set(name, before);
+        } else if after == *stored {
+            self.before.set(name, after);
+        } else if are_snapshots_lost && history.comes_to(stored, &before) {
+            self.after.set(name, if history.comes_to(stored, &after) { after } else { before });
+        } else if are_snapshots_lost && history.comes_to(stored, &after) {
+            self.before.set(name, after);
+        } else {
+            panic!("{name:?} was {}, or became {}, and is {}", brief(&before), brief(&after), brief(stored));
+        }
+    }
+
+    /// Something is to be done.
+    fn begin(&mut self, step: &Step) {
+        self.after = self.before.clone();
+        step.change(&mut self.after);
+        for (name, stored) in &self.after.0 {
+            let history = self.history.entry(name.clone()).or_default();
+            let last = history.records.last().map_or(Seq(0), |(seq, _)| *seq);
+            history.records.extend(stored.tail.iter().filter(|(seq, _)| *seq > last).cloned());
+            let is_new = |snapshot: &&(Seq, Bytes)| history.snapshots.last() != Some(*snapshot);
+            history.snapshots.extend(stored.snapshot.iter().filter(is_new).cloned().collect::<Vec<_>>());
+        }
+    }
+
+    /// It's done.
+    fn end(&mut self) {
+        self.before = self.after.clone();
+    }
+}
+
+impl Model {
+    fn set(&mut self, name: &DocName, stored: Stored) {
+        match stored == Stored::default() {
+            true => self.0.remove(name),
+            false => self.0.insert(name.clone(), stored),
+        };
     }
 }
 
@@ -154,8 +211,8 @@ impl Run {
         let volumes = Arc::new(self.simulation.clone());
         let opened = DiskStore::open_on(volumes.clone(), volumes, Path::new("/srv/data"), self.options);
         self.note_moments();
-        let found = self.owed.check(self.store.insert(opened?))?;
-        self.settle(found);
+        self.store = Some(opened?);
+        self.owed = Arc::new(self.found()?);
         Ok(())
     }
 
@@ -167,14 +224,11 @@ impl Run {
 
     /// Does something; the store owes what was before and what comes after as long as it isn't done.
     fn step(&mut self, step: &Step) -> Result<(), StoreError> {
-        let before = self.owed.before.clone();
-        let mut after = before.clone();
-        step.change(&mut after);
-        self.owed = Arc::new(Owed { before, after: after.clone() });
+        Arc::make_mut(&mut self.owed).begin(step);
         let done = step.perform(self.store());
         self.note_moments();
         done?;
-        self.settle(after);
+        Arc::make_mut(&mut self.owed).end();
         if matches!(step, Step::Reopen) { self.open() } else { Ok(()) }
     }
 
@@ -188,7 +242,12 @@ impl Run {
 
     /// Reads all there is.
     pub fn check(&self) -> Result<(), StoreError> {
-        self.owed.check(self.store()).map(drop)
+        self.found().map(drop)
+    }
+
+    fn found(&self) -> Result<Owed, StoreError> {
+        let are_snapshots_lost = self.simulation.failed().into_iter().any(Call::is_about_snapshots);
+        self.owed.check(self.store(), are_snapshots_lost)
     }
 
     pub fn is_open(&self) -> bool {
@@ -197,10 +256,6 @@ impl Run {
 
     pub fn store(&self) -> &DiskStore {
         self.store.as_ref().unwrap()
-    }
-
-    fn settle(&mut self, model: Model) {
-        self.owed = Arc::new(Owed { before: model.clone(), after: model });
     }
 
     fn note_moments(&mut self) {
@@ -214,5 +269,6 @@ pub fn options(random: &mut Random) -> DiskOptions {
     let mut options = DiskOptions::default();
     options.segment_bytes = random.pick(&[1, 500, 1_000, 3_000]);
     options.journal_bytes = options.segment_bytes * random.pick(&[0, 2, 4]);
+    options.volume_bytes = random.pick(&[1, 1_000, 5_000]);
     options
 }

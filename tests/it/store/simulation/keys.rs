@@ -13,7 +13,7 @@ pub struct Keys {
     /// What a reader sees.
     pub now: Values,
     durable: Values,
-    /// The keys that were inserted or removed since.
+    /// The keys that were inserted since.
     dirty: Vec<Vec<u8>>,
 }
 
@@ -28,18 +28,15 @@ impl Keys {
         self.durable = self.now.clone();
     }
 
-    /// What may be there after a power cut: what was inserted or removed was so or wasn't, or is damaged.
+    /// What may be there after a power cut: what was inserted is there or isn't, or is damaged.
     pub fn after_cut(&self, random: &mut Random) -> Self {
         let chance = random.pick(&[0, 20, 50, 80, 100]);
         let mut values = self.durable.clone();
         for key in &self.dirty {
-            if !random.percent(chance) {
-                continue;
-            }
-            match self.now.get(key) {
-                Some(value) if random.percent(80) => drop(values.insert(key.clone(), value.clone())),
-                Some(value) => drop(values.insert(key.clone(), value.iter().map(|byte| byte ^ 1).collect())),
-                None => drop(values.remove(key)),
+            if random.percent(chance) {
+                let value = &self.now[key];
+                let damaged = || value.iter().map(|byte| byte ^ 1).collect();
+                values.insert(key.clone(), if random.percent(80) { value.clone() } else { damaged() });
             }
         }
         Self { now: values.clone(), durable: values, dirty: Vec::new() }

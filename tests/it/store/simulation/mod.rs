@@ -31,8 +31,8 @@ struct State {
     /// The disk before each call that changes something, if they're wanted.
     moments: Option<Vec<Disk>>,
     fault: Option<Fault>,
-    /// The call that failed.
-    failed: Option<Call>,
+    /// The calls that failed.
+    failed: Vec<Call>,
 }
 
 /// A call that fails.
@@ -43,6 +43,15 @@ pub struct Fault {
     pub kind: io::ErrorKind,
     /// Decides what is done all the same.
     pub seed: u64,
+    /// From this call on, all those fail that take space.
+    pub is_full: bool,
+}
+
+impl Fault {
+    /// Whether a call fails.
+    fn strikes(&self, number: usize, call: Call) -> bool {
+        number == self.call || self.is_full && number > self.call && call.takes_space()
+    }
 }
 
 /// What is asked of the disk.
@@ -62,6 +71,7 @@ pub enum Call {
     Exists,
     Lock,
     Volume,
+    VolumeOpen,
     VolumeRead,
 }
 
@@ -70,12 +80,28 @@ impl Call {
     pub fn is_change(self) -> bool {
         !matches!(self, Self::Open | Self::Read | Self::List | Self::Exists | Self::Lock | Self::VolumeRead)
     }
+
+    /// Whether it's the volumes of snapshots that are asked.
+    pub fn is_about_snapshots(self) -> bool {
+        matches!(self, Self::Volume | Self::VolumeOpen | Self::VolumeRead)
+    }
+
+    fn takes_space(self) -> bool {
+        matches!(self, Self::Create | Self::Write | Self::SetLen | Self::CreateDirectory | Self::Volume)
+    }
 }
 
 impl Simulation {
     pub fn new(disk: Disk) -> Self {
         let locked = BTreeSet::new();
-        Self(Arc::new(Mutex::new(State { disk, locked, calls: Vec::new(), moments: None, fault: None, failed: None })))
+        Self(Arc::new(Mutex::new(State {
+            disk,
+            locked,
+            calls: Vec::new(),
+            moments: None,
+            fault: None,
+            failed: Vec::new(),
+        })))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -109,12 +135,13 @@ impl Simulation {
 
     /// From now on, no call fails.
     pub fn heal(&self) {
-        self.state().fault = None;
+        let mut state = self.state();
+        (state.fault, state.failed) = (None, Vec::new());
     }
 
-    /// The call that failed, if it was made already.
-    pub fn failed(&self) -> Option<Call> {
-        self.state().failed
+    /// The calls that failed since it was healed last.
+    pub fn failed(&self) -> Vec<Call> {
+        self.state().failed.clone()
     }
 
     /// Does something, or something of it and fails.
@@ -130,9 +157,10 @@ impl Simulation {
             state.moments.get_or_insert_default().push(disk);
         }
         state.calls.push(call);
+        let number = state.calls.len() - 1;
         match state.fault {
-            Some(fault) if fault.call + 1 == state.calls.len() => {
-                state.failed = Some(call);
+            Some(fault) if fault.strikes(number, call) => {
+                state.failed.push(call);
                 part(&mut state, &mut Random::new(fault.seed));
                 Err(fault.kind.into())
             }

@@ -15,7 +15,7 @@ impl Volumes for Simulation {
     }
 
     fn open(&self, number: u32) -> Result<Arc<dyn Volume>, VolumeError> {
-        self.change(Call::Volume, |state| {
+        self.change(Call::VolumeOpen, |state| {
             state.disk.volumes.entry(number).or_default();
             Ok(())
         })?;
@@ -43,11 +43,11 @@ impl Open {
         })?)
     }
 
-    fn look<T>(&self, work: impl FnOnce(&Keys) -> T) -> Result<T, VolumeError> {
-        Ok(self.simulation.look(Call::VolumeRead, |state| {
+    fn look<T>(&self, work: impl FnOnce(&Keys) -> T) -> io::Result<T> {
+        self.simulation.look(Call::VolumeRead, |state| {
             let keys = state.disk.volumes.get(&self.number).ok_or(io::ErrorKind::NotFound)?;
             Ok(work(keys))
-        })?)
+        })
     }
 }
 
@@ -57,7 +57,7 @@ impl Volume for Open {
     }
 
     fn get(&self, key: &[u8]) -> Result<Option<Bytes>, VolumeError> {
-        self.look(|keys| keys.now.get(key).cloned())
+        Ok(self.look(|keys| keys.now.get(key).cloned())?)
     }
 
     fn flush(&self) -> Result<(), VolumeError> {
@@ -66,6 +66,6 @@ impl Volume for Open {
 
     fn bytes(&self) -> io::Result<u64> {
         let bytes = |keys: &Keys| keys.now.iter().map(|(key, value)| key.len() + value.len()).sum::<usize>() as u64;
-        self.look(bytes).map_err(|error| io::Error::other(error.to_string()))
+        self.look(bytes)
     }
 }
