@@ -14,6 +14,7 @@ pub(super) enum Route {
     /// A WebSocket's path, asked for without an upgrade.
     NoSocket,
     Documents,
+    Backup,
     Page,
     /// A file of the page, by its path in the bundle.
     Asset(String),
@@ -40,6 +41,7 @@ impl Route {
         Some(match tail {
             "" => Self::Page,
             "api/documents" => Self::Documents,
+            "api/backup" => Self::Backup,
             "healthz" => Self::Health,
             "readyz" => Self::Readiness,
             "metrics" => Self::Metrics,
