@@ -147,6 +147,11 @@ impl DiskStore {
         Self::open_directory(directory, Arc::new(volumes), DiskOptions::default())
     }
 
+    /// Whether there's a store in a directory, of whatever format and in whatever state.
+    pub fn is_in(path: &Path) -> bool {
+        path.join("store").exists() || path.join("journal").exists()
+    }
+
     fn open_directory(
         directory: Directory,
         volumes: Arc<dyn Volumes>,
@@ -492,11 +497,15 @@ impl Store for DiskStore {
     }
 
     fn list(&self, after: Option<&DocName>, limit: usize) -> Result<Vec<DocName>, StoreError> {
-        Ok(self.catalog().names(after, limit, true))
+        Ok(self.catalog().names(after, limit, |entry| entry.exists))
     }
 
     fn deleted(&self, after: Option<&DocName>, limit: usize) -> Result<Vec<DocName>, StoreError> {
-        Ok(self.catalog().names(after, limit, false))
+        Ok(self.catalog().names(after, limit, |entry| !entry.exists))
+    }
+
+    fn kept(&self, after: Option<&DocName>, limit: usize) -> Result<Vec<DocName>, StoreError> {
+        Ok(self.catalog().names(after, limit, |_| true))
     }
 
     fn space(&self) -> Result<Option<u64>, StoreError> {
