@@ -59,8 +59,8 @@ test('a provider that comes back with what was deleted is sent nothing, and brin
 test('a provider that never gives up is told each time, and others write on under the name', async t => {
   const ada = await writer(t, 'insists')
   const codes = closings(ada)
-  // So does every provider before y-websocket 3.1.
-  ada.provider.on('connection-close', () => { ada.provider.shouldConnect = true; ada.provider.connect() })
+  // As every provider before y-websocket 3.1 does.
+  ada.provider.on('closed', () => ada.provider.connect())
   assert.equal(await remove('insists'), 204)
   const [grace, linus] = await Promise.all([1, 2].map(() => new Client(t, server.url, 'insists').synced()))
   grace.append('anew')
