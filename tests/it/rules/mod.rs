@@ -4,6 +4,7 @@ mod awareness;
 mod behind;
 mod durability;
 mod fanout;
+mod levels;
 mod low;
 mod random;
 mod session;
