@@ -35,6 +35,12 @@ pub struct Serve {
     #[arg(long, env = "YMESH_DATA", default_value = "data/db", value_name = "DIRECTORY", value_parser = data)]
     data: Data,
 
+    /// What an acknowledgement says, and "Saved": `local`, that a change is on disk and outlives a kill and a power cut; `memory`,
+    /// that the server has it, and is about to write it. Documents may be created with another one. Without this: local, or
+    /// memory with `--data memory`.
+    #[arg(long, env = "YMESH_DURABILITY", value_name = "local|memory", value_parser = durability)]
+    durability: Option<Durability>,
+
     /// File with tokens, a line each: `read TOKEN [WHO]`, `write TOKEN [WHO]`, or `manage TOKEN [WHO]`, which may back up
     /// and delete too. Nobody connects without one.
     #[arg(long, env = "YMESH_TOKEN_FILE", value_name = "FILE", conflicts_with = "open")]
@@ -90,6 +96,11 @@ fn data(text: &str) -> Result<Data, &'static str> {
     }
 }
 
+fn durability(text: &str) -> Result<Durability, &'static str> {
+    let known = [Durability::Local, Durability::Memory];
+    known.into_iter().find(|known| known.as_str() == text).ok_or("say `local` or `memory`")
+}
+
 impl Serve {
     /// Serves until a signal says to stop.
     pub fn run(self) -> Result<(), Failure> {
@@ -106,6 +117,7 @@ impl Serve {
                 self.host
             )));
         }
+        can_give(&self.data, self.durability)?;
         self.start_log()?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
         runtime.map_err(|error| Failure(format!("no threads: {error}")))?.block_on(self.serve(config, tokens))
@@ -124,6 +136,9 @@ impl Serve {
         let address = listener.local_addr().map_err(|error| self.cannot_listen(&error))?;
         let access = Access { tokens: tokens.as_ref().map(Tokens::len), is_local: self.host.is_loopback() };
         let mut builder = Node::builder().config(config);
+        if let Some(durability) = self.durability {
+            builder = builder.durability(durability);
+        }
         builder = match tokens {
             Some(tokens) => builder.authorize(tokens),
             None if access.is_local => builder.authorize(Open(document::Access::Manage)),
@@ -190,6 +205,16 @@ fn configured(settings: &[String]) -> Result<Config, Failure> {
     Ok(config)
 }
 
+/// Nobody is to believe that documents in memory outlive the process.
+fn can_give(data: &Data, durability: Option<Durability>) -> Result<(), Failure> {
+    match (data, durability) {
+        (Data::Memory, Some(Durability::Local)) => Err(Failure(
+            "--durability local: with --data memory nothing outlives the process; name a directory with --data".into(),
+        )),
+        _ => Ok(()),
+    }
+}
+
 /// Raises the limit of open files as far as it may be, to what the connections need.
 fn allow_files(connections: usize) {
     let wanted = connections as u64 + FILES_BESIDE_CONNECTIONS;
@@ -210,8 +235,9 @@ struct Access {
 
 fn greet(address: SocketAddr, (store, durability): (&str, Durability), access: &Access) {
     let kept = match durability {
-        Durability::Memory => "documents are gone when this process ends",
-        _ => "what is acknowledged is on disk",
+        Durability::Memory if store == "memory" => "documents are gone when this process ends",
+        Durability::Memory => "what is acknowledged is written a moment later",
+        Durability::Local => "what is acknowledged is on disk",
     };
     let who = match access.tokens {
         Some(count) => format!("{count} tokens"),
@@ -300,6 +326,15 @@ mod tests {
         let config = configured(&settings).unwrap_or_else(|Failure(why)| panic!("{why}"));
         assert_eq!(config.limits.connections_max, 7);
         assert_eq!(config.timing.idle_max.as_millis(), 2_500);
+    }
+
+    #[test]
+    fn more_than_memory_can_give_is_not_promised() {
+        assert!(can_give(&Data::Memory, Some(Durability::Local)).is_err());
+        assert!(can_give(&Data::Memory, None).is_ok() && can_give(&Data::Memory, Some(Durability::Memory)).is_ok());
+        assert!(can_give(&Data::Directory("db".into()), Some(Durability::Local)).is_ok());
+        assert_eq!((durability("local"), durability("memory")), (Ok(Durability::Local), Ok(Durability::Memory)));
+        assert!(durability("disk").is_err());
     }
 
     #[test]

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::replica::{Applied, Refused};
 use super::session::{Fate, Opening};
-use super::{CloseCode, Denied, Document, Effect, Now, Reason, StateVector, refuse};
+use super::{CloseCode, Denied, Document, Durability, Effect, Now, Reason, StateVector, refuse};
 use crate::id::SessionId;
 use crate::wire::Malformed;
 use crate::wire::sync::{self, Frame, Frames};
@@ -169,7 +169,11 @@ impl Document {
 
     pub(super) fn settle(&mut self, id: SessionId, effects: &mut Vec<Effect>) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
-        if let Some((durable, refused)) = session.ledger.settle(self.journal.durable()) {
+        let through = match self.durability {
+            Durability::Memory => self.journal.appended(),
+            Durability::Local => self.journal.durable(),
+        };
+        if let Some((durable, refused)) = session.ledger.settle(through) {
             effects.push(Effect::Acknowledge { session: id, durable, refused });
         }
         if !session.ledger.is_open() {

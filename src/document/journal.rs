@@ -18,7 +18,7 @@ pub struct Record {
     pub at: WallTime,
 }
 
-/// What survives when something is acknowledged.
+/// What survives when something is acknowledged (D7). Whatever it is, everything is on its way to the store by then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Durability {
@@ -34,6 +34,14 @@ impl Durability {
         match self {
             Self::Memory => "memory",
             Self::Local => "local",
+        }
+    }
+
+    /// The number for it in acknowledgements.
+    pub fn number(self) -> u64 {
+        match self {
+            Self::Memory => 0,
+            Self::Local => 1,
         }
     }
 }

@@ -64,7 +64,9 @@
 //! - D5 A store that fails closes all sessions (1013) and ends acknowledgements. While its disk is almost full nothing is
 //!   taken: what would change the document is refused and answered so, and asked for again when there's space.
 //! - D6 A document retires only when all of it is durable.
-//! - D7 Acknowledgements are cumulative counts of a session's own frames that are durable, and of those refused.
+//! - D7 Acknowledgements are cumulative counts of a session's own frames that are durable, and of those refused. Where the
+//!   document's [`Durability`] is `memory`, what the document has counts as durable: the store gets it a moment later, and a kill
+//!   takes that moment at most. D3 and D6 go by what the store has, always.
 //! - D8 Bytes are kept as they came; what overlaps what is here is cut off first.
 //!
 //! **Identity**
@@ -140,6 +142,7 @@ pub struct Document {
     replica: Replica,
     awareness: Awareness,
     journal: Journal,
+    durability: Durability,
     sessions: BTreeMap<SessionId, Session>,
     /// Sessions that must say first what they hold (I1). What goes to all doesn't go to them.
     waiting: BTreeSet<SessionId>,
@@ -172,6 +175,7 @@ impl Document {
             replica: Replica::open(stored, client)?,
             awareness: Awareness::default(),
             journal: Journal::after(stored),
+            durability: stored.durability.unwrap_or(Durability::Local),
             sessions: BTreeMap::new(),
             waiting: BTreeSet::new(),
             unsettled: BTreeSet::new(),
@@ -228,6 +232,16 @@ impl Document {
     /// Whether it takes no sessions any more, and is to be dropped when it asks to retire.
     pub fn has_ended(&self) -> bool {
         self.ending.is_some()
+    }
+
+    /// What its acknowledgements mean, as far as the store's own go so far (D7).
+    pub fn durability(&self) -> Durability {
+        self.durability
+    }
+
+    /// What its acknowledgements mean from the next event on.
+    pub fn set_durability(&mut self, durability: Durability) {
+        self.durability = durability;
     }
 
     /// What the document holds of each client's work.

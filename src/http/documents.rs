@@ -13,7 +13,7 @@ use super::shared::Shared;
 use super::{credentials, names};
 use crate::document::Access;
 use crate::id::DocName;
-use crate::node::{Denied, Listed, Node, Request};
+use crate::node::{Denied, Durability, Listed, Node, Request};
 
 /// Documents in an answer, if the client doesn't say how many.
 const LIMIT: usize = 100;
@@ -30,11 +30,15 @@ struct Page {
 #[derive(Deserialize)]
 struct Wanted {
     name: Option<DocName>,
+    /// What its acknowledgements mean, if not what the node's do.
+    durability: Option<Durability>,
 }
 
 #[derive(Serialize)]
 struct Created<'a> {
     name: &'a DocName,
+    /// What its acknowledgements mean: no more than the store can give.
+    durability: Durability,
 }
 
 pub(super) async fn answer<B: Buf>(
@@ -106,8 +110,9 @@ async fn create(node: &Node, head: &Head, request: &Request, wanted: Wanted) -> 
     if grant.access < Access::Write {
         return Err(Problem::forbidden("documents are created by those who may write them"));
     }
-    let name = node.create(Some(name)).await?;
-    let mut response = json(StatusCode::CREATED, &Created { name: &name });
+    let name = node.create_with(Some(name), wanted.durability).await?;
+    let created = Created { name: &name, durability: node.given(wanted.durability) };
+    let mut response = json(StatusCode::CREATED, &created);
     let place = format!("{}d/{}", head.base, names::to_path(&name));
     response.headers_mut().extend(HeaderValue::from_str(&place).ok().map(|place| (header::LOCATION, place)));
     Ok(response)

@@ -307,8 +307,8 @@ impl Outward<'_> {
         while let Some(next) = outgoing {
             match next {
                 Outgoing::Message(message) => self.put(message),
-                Outgoing::Acknowledged { durable, refused } if self.wants_acks => {
-                    self.put(sync::acknowledged(durable, refused));
+                Outgoing::Acknowledged { durable, refused, durability } if self.wants_acks => {
+                    self.put(sync::acknowledged(durable, refused, durability.number()));
                 }
                 Outgoing::Acknowledged { .. } => {}
                 Outgoing::Closed(code) => return Some(End::Close(code.into())),

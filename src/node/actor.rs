@@ -203,6 +203,10 @@ impl Actor {
         let mut waiting = self.letters.mail.len();
         let mut mail = first;
         self.on_space(opened).await?;
+        if self.shared.writer.has_failed() {
+            // Before the mail: nothing of it may be acknowledged any more, not even at `memory`.
+            self.on_progress(opened).await?;
+        }
         loop {
             match mail.take() {
                 Some(mail) => self.on_mail(opened, mail).await?,
@@ -351,7 +355,8 @@ impl Actor {
                 Effect::Send { to, content, message } => self.send(opened, to, content, &message)?,
                 Effect::Acknowledge { session, durable, refused } => {
                     if let Some(member) = self.members.get(&session) {
-                        member.outbox.acknowledge(durable, refused);
+                        let durability = self.shared.given(opened.document.durability());
+                        member.outbox.acknowledge(durable, refused, durability);
                     }
                 }
                 Effect::Close { session, code } => self.close(session, code),

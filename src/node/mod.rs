@@ -83,6 +83,8 @@ pub(crate) struct Shared {
     metrics: Metrics,
     clock: Clock,
     stopping: watch::Sender<bool>,
+    /// What acknowledgements mean where a document doesn't say otherwise (D7).
+    durability: Durability,
     /// Whether the store's disk is almost full (D5).
     low: watch::Sender<bool>,
     inbound: Arc<Semaphore>,
@@ -161,6 +163,7 @@ enum LoadError {
 pub struct NodeBuilder {
     config: Config,
     store: Arc<dyn Store>,
+    durability: Durability,
     authorize: Hook,
 }
 
@@ -176,6 +179,14 @@ impl NodeBuilder {
     #[must_use]
     pub fn store(mut self, store: impl Store) -> Self {
         self.store = Arc::new(store);
+        self
+    }
+
+    /// What acknowledgements mean where a document doesn't say otherwise (D7). Without this, as much as the store can give;
+    /// with [`Durability::Memory`] they come before the store has what they acknowledge.
+    #[must_use]
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.durability = durability;
         self
     }
 
@@ -204,6 +215,7 @@ impl NodeBuilder {
             backups: Arc::new(Semaphore::new(self.config.limits.backups_max)),
             config: Arc::new(self.config),
             store: self.store,
+            durability: self.durability,
             writer,
             registry: Registry::default(),
             metrics: Metrics::new(),
@@ -233,6 +245,7 @@ impl Node {
         NodeBuilder {
             config: Config::default(),
             store: Arc::new(MemoryStore::new()),
+            durability: Durability::Local,
             authorize: Arc::new(Open(Access::Write)),
         }
     }
@@ -260,14 +273,35 @@ impl Node {
     /// # Errors
     /// [`Error::Exists`] if there's one, [`Error::StoreLow`] while the store's disk is almost full.
     pub async fn create(&self, name: Option<DocName>) -> Result<DocName, Error> {
+        self.create_with(name, None).await
+    }
+
+    /// Like [`create`](Self::create), of a document whose acknowledgements mean something else than the node's (D7). What it's
+    /// created with is kept, and goes when the document is deleted.
+    ///
+    /// # Errors
+    /// As [`create`](Self::create).
+    pub async fn create_with(&self, name: Option<DocName>, durability: Option<Durability>) -> Result<DocName, Error> {
         if self.is_store_low() {
             return Err(StoreLow.into());
         }
         let name = name.unwrap_or_else(Self::drawn_name);
         let (store, wanted) = (self.shared().store.clone(), name.clone());
-        match self.blocking(move || store.create(&wanted, None)).await?? {
-            true => Ok(name),
-            false => Err(Error::Exists(name)),
+        if !self.blocking(move || store.create(&wanted, durability)).await?? {
+            return Err(Error::Exists(name));
+        }
+        if let Some(durability) = durability {
+            self.set_durability(&name, durability).await;
+        }
+        Ok(name)
+    }
+
+    /// Tells somebody's open document that hadn't been created when it was loaded.
+    async fn set_durability(&self, name: &DocName, durability: Durability) {
+        if let Some(mailbox) = self.shared().registry.find(name) {
+            let set = move |document: &mut Document, _: Now, _: &mut Vec<_>| document.set_durability(durability);
+            // If it ends meanwhile, the next one is loaded with it.
+            let _ = mailbox.send(Mail::Task(Box::new(set))).await;
         }
     }
 
@@ -351,9 +385,15 @@ impl Node {
         &self.shared().config
     }
 
-    /// The store's name and what "durable" means there.
+    /// The store's name, and what acknowledgements mean where a document doesn't say otherwise: what was asked for, or as much
+    /// of that as the store can give.
     pub fn store(&self) -> (&'static str, Durability) {
-        (self.shared().store.name(), self.shared().store.durability())
+        (self.shared().store.name(), self.given(None))
+    }
+
+    /// What acknowledgements mean for a document that was created with this.
+    pub(crate) fn given(&self, asked: Option<Durability>) -> Durability {
+        self.shared().given(asked.unwrap_or(self.shared().durability))
     }
 
     /// Whether it takes sessions: the store works, and the node isn't stopping.
@@ -446,11 +486,17 @@ impl Drop for Inner {
 }
 
 impl Shared {
+    /// What is given of a durability that is asked for: no store gives more than its own.
+    fn given(&self, asked: Durability) -> Durability {
+        asked.min(self.store.durability())
+    }
+
     /// Loads and opens a document on a thread that may block and has a large stack.
     async fn load(self: &Arc<Self>, name: DocName) -> Result<(Document, Seq), LoadError> {
         let shared = self.clone();
         let loading = self.blocking.spawn_blocking(move || {
-            let stored = shared.store.load(&name)?;
+            let mut stored = shared.store.load(&name)?;
+            stored.durability.get_or_insert(shared.durability);
             let through = stored.last_seq();
             let document = Document::open(&stored, drawn_client(), shared.config.clone(), shared.clock.now())?;
             Ok((document, through))

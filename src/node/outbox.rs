@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 
 use super::signals::Signals;
 use crate::config::Limits;
-use crate::document::CloseCode;
+use crate::document::{CloseCode, Durability};
 use crate::id::SessionId;
 
 /// Something for a session.
@@ -22,6 +22,8 @@ pub enum Outgoing {
         durable: u64,
         /// So many were refused.
         refused: u64,
+        /// What "durable" means here.
+        durability: Durability,
     },
     /// The session is over. Nothing follows.
     Closed(CloseCode),
@@ -42,7 +44,7 @@ struct State {
     bytes: usize,
     /// It was full, and takes nothing until all of it has gone (F5).
     is_behind: bool,
-    acknowledged: Option<(u64, u64)>,
+    acknowledged: Option<(u64, u64, Durability)>,
     closed: Option<CloseCode>,
 }
 
@@ -81,8 +83,8 @@ impl Outbox {
         true
     }
 
-    pub fn acknowledge(&self, durable: u64, refused: u64) {
-        self.state().acknowledged = Some((durable, refused));
+    pub fn acknowledge(&self, durable: u64, refused: u64, durability: Durability) {
+        self.state().acknowledged = Some((durable, refused, durability));
         self.ready.notify_one();
     }
 
@@ -130,8 +132,8 @@ impl Outbox {
 
 impl State {
     fn take(&mut self) -> Option<Outgoing> {
-        if let Some((durable, refused)) = self.acknowledged.take() {
-            return Some(Outgoing::Acknowledged { durable, refused });
+        if let Some((durable, refused, durability)) = self.acknowledged.take() {
+            return Some(Outgoing::Acknowledged { durable, refused, durability });
         }
         if let Some(message) = self.queue.pop_front() {
             self.bytes -= message.len();

@@ -77,6 +77,11 @@ impl Registry {
         self.open_now().get(name).map(|mailbox| mailbox.signals().sessions.load(Ordering::Relaxed))
     }
 
+    /// The mailbox of a document, if it's open.
+    pub fn find(&self, name: &DocName) -> Option<Arc<Mailbox>> {
+        self.open_now().get(name).cloned()
+    }
+
     /// All open documents.
     pub fn all(&self) -> Vec<(DocName, Arc<Mailbox>)> {
         self.open_now().iter().map(|(name, mailbox)| (name.clone(), mailbox.clone())).collect()

@@ -9,7 +9,7 @@
 //! | Awareness | `01` varBytes(entries) |
 //! | Auth: permission denied | `02 00` varString(reason) |
 //! | QueryAwareness | `03` |
-//! | Acknowledged | `67` varUint(durable) varUint(refused): ours, only for who asked |
+//! | Acknowledged | `67` varUint(durable) varUint(refused) varUint(durability): ours, only for who asked |
 //!
 //! Entries of awareness are varUint(n), then n times varUint(client) varUint(clock) varString(JSON); `null` says goodbye.
 
@@ -208,12 +208,13 @@ pub fn denied(reason: &str) -> Bytes {
     out.into()
 }
 
-/// A message with cumulative counts of a session's own SyncStep2 and Update frames (D7).
-pub fn acknowledged(durable: u64, refused: u64) -> Bytes {
+/// A message with cumulative counts of a session's own SyncStep2 and Update frames, and the number of what "durable" means (D7).
+pub fn acknowledged(durable: u64, refused: u64, durability: u64) -> Bytes {
     let mut out = Vec::with_capacity(16);
     write_var_uint(&mut out, ACKNOWLEDGED);
     write_var_uint(&mut out, durable);
     write_var_uint(&mut out, refused);
+    write_var_uint(&mut out, durability);
     out.into()
 }
 

@@ -42,7 +42,7 @@ export async function createDocument(name: string | null): Promise<string> {
   return ((await response.json()) as { name: string }).name
 }
 
-/** What the server promises with an acknowledgement; null if it doesn't say. */
+/** What the server promises with an acknowledgement, unless that says otherwise; null if it doesn't say. */
 export async function readDurability(): Promise<Durability | null> {
   try {
     const response = await fetch(new URL('readyz', document.baseURI), { cache: 'no-store' })

@@ -41,6 +41,20 @@ test('what was changed while cut off waits for the answer, whatever update goes 
   assert.equal(ledger.waiting, 0)
 })
 
+test('what was refused is of no account once it went again with an answer, unless that is refused too', () => {
+  const ledger = connected()
+  type(ledger, 2)
+  ledger.acknowledged(1, 2)
+  assert.deepEqual([ledger.refused, ledger.outstanding], [2, 0])
+  ledger.sent(answer)
+  assert.deepEqual([ledger.refused, ledger.outstanding], [0, 1])
+  ledger.acknowledged(1, 3)
+  assert.equal(ledger.refused, 1)
+  ledger.sent(answer)
+  ledger.acknowledged(2, 3)
+  assert.deepEqual([ledger.refused, ledger.outstanding, ledger.waiting], [0, 0, 0])
+})
+
 test('what was on its way when the connection broke waits again', () => {
   const ledger = connected()
   type(ledger, 3)

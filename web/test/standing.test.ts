@@ -10,6 +10,7 @@ const idle: Facts = {
   refused: 0,
   durability: 'local',
   readOnly: false,
+  full: false,
   closed: null,
 }
 
@@ -26,6 +27,8 @@ test('saved is said only of what is on disk', () => {
   assert.equal(saysOf({ waiting: 1 }), 'syncing: Saving…')
   assert.equal(saysOf({ waiting: 1, durability: 'memory' }), 'syncing: Sending…')
   assert.equal(saysOf({ refused: 1 }), 'refused: 1 change refused')
+  assert.equal(saysOf({ refused: 2, full: true }), 'refused: 2 changes not saved: no space')
+  assert.equal(saysOf({ full: true }), 'saved: Saved')
   assert.equal(saysOf({ caughtUp: false }), 'syncing: Catching up…')
 })
 

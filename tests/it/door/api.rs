@@ -1,10 +1,11 @@
 //! `/api/documents`.
 
-use y_mesh::{Denied, DocName, Grant, Request};
+use y_mesh::{Denied, DocName, Durability, Grant, Request};
 
 use futures_util::SinkExt;
 
 use super::{Answer, Server, close_code, goodbye};
+use crate::support::watched::Watched;
 
 pub async fn post(server: &Server, headers: &str, body: &str) -> Answer {
     let (address, length) = (server.address, body.len());
@@ -39,6 +40,29 @@ async fn documents_are_created_once_and_listed() {
     assert_eq!(json["documents"][0]["sessions"], 1);
     assert!(json["next"].is_null());
     assert_eq!((listed.header("content-type"), listed.header("cache-control")), ("application/json", "no-store"));
+}
+
+#[tokio::test]
+async fn d7_a_document_is_created_with_what_its_acknowledgements_mean() {
+    let store = Watched::kept().with_durability(Durability::Local);
+    let server = Server::with(|_| {}, |node| node.store(store), |door| door).await;
+    assert_eq!(server.get("/readyz").await.json()["durability"], "local");
+    for (name, body, word, number) in [
+        ("fast", r#"{"name":"fast","durability":"memory"}"#, "memory", 0),
+        ("safe", r#"{"name":"safe","durability":"local"}"#, "local", 1),
+        ("plain", r#"{"name":"plain"}"#, "local", 1),
+    ] {
+        let created = post(&server, JSON, body).await;
+        assert_eq!((created.status, &created.json()["durability"]), (201, &word.into()), "{name}");
+        let mut ada = server.visit(&format!("/ws/{name}?acks=1"), 1).await;
+        ada.write("x").await;
+        ada.saved(2).await;
+        assert_eq!(ada.durability, Some(number), "{name}");
+    }
+    assert_eq!(post(&server, JSON, r#"{"durability":"forever"}"#).await.status, 400);
+    let forgetful = Server::start().await;
+    let created = post(&forgetful, JSON, r#"{"name":"safe","durability":"local"}"#).await;
+    assert_eq!(created.json()["durability"], "memory", "no more than the store can give");
 }
 
 #[tokio::test]

@@ -253,13 +253,15 @@ pub struct Visitor {
     pub client: Client,
     /// What was acknowledged last: durable, refused.
     pub settled: Option<(u64, u64)>,
+    /// The number of what that means.
+    pub durability: Option<u64>,
 }
 
 impl Visitor {
     /// Sends what a client sends first.
     pub async fn new(socket: WebSocketStream<TcpStream>, mut client: Client) -> Self {
         let opening = client.open();
-        let mut visitor = Self { socket, client, settled: None };
+        let mut visitor = Self { socket, client, settled: None, durability: None };
         visitor.say(opening).await;
         visitor
     }
@@ -296,6 +298,7 @@ impl Visitor {
             let mut number = || reader.var_uint().unwrap();
             number();
             self.settled = Some((number(), number()));
+            self.durability = Some(number());
             return;
         }
         let answers = self.client.take(message);

@@ -73,7 +73,7 @@ async fn i1_many_who_delete_and_write_at_once_leave_a_document_or_none() {
         let deletions = (0..3).map(|_| node.delete(&doc));
         let (outcomes, ()) = tokio::join!(futures_util::future::join_all(deletions), async {
             let seat = node.document(&doc).join(Request::default()).await.unwrap();
-            let mut grace = Visitor { client: Client::new(2), seat, settled: (0, 0), closed: None };
+            let mut grace = Visitor::new(Client::new(2), seat);
             let opening = grace.client.open();
             for message in opening.into_iter().chain(grace.client.write("anew")) {
                 // If it's sent away meanwhile, the next thing that comes says so.

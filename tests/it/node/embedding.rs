@@ -43,7 +43,7 @@ async fn s6_the_hook_is_asked_again_on_demand() {
     for message in client.open() {
         seat.send(message).await.unwrap();
     }
-    let mut visitor = Visitor { client, seat, settled: (0, 0), closed: None };
+    let mut visitor = Visitor::seated(client, seat);
     visitor.synced().await;
     visitor.write("early").await;
     visitor.until(|visitor| visitor.settled.1 == 1).await;
@@ -90,7 +90,7 @@ async fn s6_who_sits_down_with_a_right_from_before_a_round_of_questions_is_asked
     go.send_replace(true);
     let seat = joining.await.unwrap().unwrap();
     let client = crate::support::client::Client::new(1);
-    let mut visitor = Visitor { client, seat, settled: (0, 0), closed: None };
+    let mut visitor = Visitor::seated(client, seat);
     visitor.until(|visitor| visitor.closed == Some(CloseCode::Forbidden)).await;
     assert!(visitor.seat.send(bytes::Bytes::from_static(&[3])).await.is_err(), "the session is over");
 }

@@ -113,6 +113,7 @@ async fn d5_a_node_on_a_disk_that_is_almost_full_stops_like_any_other() {
     let free = Arc::new(AtomicU64::new(0));
     let node = node(Watched::kept().with_space(&free));
     let mut ada = Visitor::join(&node, &name("a"), 1).await;
+    ada.synced().await;
     ada.write("x").await;
     ada.until(|ada| ada.settled.1 == 1).await;
     let (late, ()) = tokio::join!(node.shutdown(PATIENCE), ada.until(|ada| ada.closed == Some(CloseCode::Restarting)));

@@ -3,13 +3,14 @@
 mod deletion;
 mod embedding;
 mod faults;
+mod levels;
 mod lifecycle;
 mod low;
 
 use std::time::Duration;
 
 use y_mesh::document::CloseCode;
-use y_mesh::{DocName, Node, Outgoing, Request, Seat};
+use y_mesh::{DocName, Durability, Node, Outgoing, Request, Seat};
 
 use crate::support::client::Client;
 
@@ -25,6 +26,8 @@ pub struct Visitor {
     pub client: Client,
     pub seat: Seat,
     pub settled: (u64, u64),
+    /// What its acknowledgements mean.
+    pub durability: Option<Durability>,
     pub closed: Option<CloseCode>,
 }
 
@@ -39,7 +42,15 @@ impl Visitor {
         for message in client.open() {
             seat.send(message).await.unwrap();
         }
-        Self { client, seat, settled: (0, 0), closed: None }
+        Self::seated(client, seat)
+    }
+
+    pub fn seated(client: Client, seat: Seat) -> Self {
+        Self::new(client, seat)
+    }
+
+    pub fn new(client: Client, seat: Seat) -> Self {
+        Self { client, seat, settled: (0, 0), durability: None, closed: None }
     }
 
     pub async fn write(&mut self, text: &str) {
@@ -59,7 +70,9 @@ impl Visitor {
                             let _ = self.seat.send(answer).await;
                         }
                     }
-                    Outgoing::Acknowledged { durable, refused } => self.settled = (durable, refused),
+                    Outgoing::Acknowledged { durable, refused, durability } => {
+                        (self.settled, self.durability) = ((durable, refused), Some(durability));
+                    }
                     Outgoing::Closed(code) => {
                         self.closed = Some(code);
                         assert!(is_done(self), "closed: {code:?}");

@@ -5,6 +5,7 @@ mod behind;
 mod deletion;
 mod durability;
 mod fanout;
+mod levels;
 mod low;
 mod random;
 mod session;

@@ -108,7 +108,7 @@ struct Author {
 
 impl Author {
     async fn new(program: &Program, document: String, client: u64) -> Self {
-        let Visitor { socket, client, settled } = program.visit(&document, client).await;
+        let Visitor { socket, client, settled, .. } = program.visit(&document, client).await;
         // What it answered while it synced is counted as well.
         let (sent, settled) = (vec![None; client.sent as usize], settled.unwrap_or_default());
         Self { document, socket, client, sent, durable: settled.0 as usize, is_cut: false }

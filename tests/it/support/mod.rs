@@ -4,6 +4,8 @@ pub mod child;
 pub mod client;
 pub mod content;
 pub mod frames;
+#[cfg(feature = "node")]
+pub mod gate;
 pub mod journal;
 pub mod outbox;
 pub mod presence;

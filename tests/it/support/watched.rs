@@ -28,19 +28,31 @@ type Look = Arc<dyn Fn(Call<'_>) -> Result<(), StoreError> + Send + Sync>;
 pub struct Watched {
     pub inner: Arc<MemoryStore>,
     free: Option<Arc<AtomicU64>>,
+    durability: Durability,
     look: Look,
 }
 
 impl Watched {
     /// `look` may refuse a call, or hold it up.
     pub fn new(look: impl Fn(Call<'_>) -> Result<(), StoreError> + Send + Sync + 'static) -> Self {
-        Self { inner: Arc::default(), free: None, look: Arc::new(look) }
+        Self { inner: Arc::default(), free: None, durability: Durability::Memory, look: Arc::new(look) }
     }
 
     /// Has as much space as `free` says.
     pub fn with_space(mut self, free: &Arc<AtomicU64>) -> Self {
         self.free = Some(free.clone());
         self
+    }
+
+    /// Says that what it has survives so well.
+    pub fn with_durability(mut self, durability: Durability) -> Self {
+        self.durability = durability;
+        self
+    }
+
+    /// How many records of a document it has.
+    pub fn inner_records(&self, name: &DocName) -> usize {
+        self.inner.load(name).unwrap().tail.len()
     }
 
     /// Just the store.
@@ -55,7 +67,7 @@ impl Store for Watched {
     }
 
     fn durability(&self) -> Durability {
-        self.inner.durability()
+        self.durability
     }
 
     fn space(&self) -> Result<Option<u64>, StoreError> {

@@ -15,6 +15,11 @@ export function forgetReadOnly(name: string): void {
   write('sessionStorage', key(name), '')
 }
 
+/** Whether a refusal in words is for want of space, which says nothing of rights and passes. */
+export function isForSpace(reason: string): boolean {
+  return reason.startsWith('no space')
+}
+
 /** Why the server closed for good, in words. */
 export function refusalWords(code: number, reason: string): string {
   if (code === 4401 && currentToken() === null) return 'This server asks for an access token, and this tab has none.'

@@ -21,6 +21,8 @@ export class Ledger {
   #frames: number[] = []
   #settled = 0
   #refused = 0
+  /** Refusals of frames whose content went once more since, with an answer. */
+  #repeated = 0
 
   /** Own changes whose fate isn't known. */
   get waiting(): number {
@@ -32,9 +34,9 @@ export class Ledger {
     return this.#frames.length
   }
 
-  /** Frames of this connection that the server refused. */
+  /** Frames of this connection that the server refused, and whose content didn't go once more since. */
   get refused(): number {
-    return this.#refused
+    return this.#refused - this.#repeated
   }
 
   /** This tab changed the document. Must be noted before the frame that carries the change. */
@@ -49,6 +51,7 @@ export class Ledger {
     // happens to be sent before that question comes.
     const carried = kind === 'answer' ? this.#uncarried : Math.min(1, this.#uncarried)
     this.#uncarried -= carried
+    if (kind === 'answer') this.#repeated = this.#refused
     this.#frames.push(carried)
   }
 
@@ -65,5 +68,6 @@ export class Ledger {
     this.#frames = []
     this.#settled = 0
     this.#refused = 0
+    this.#repeated = 0
   }
 }

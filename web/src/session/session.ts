@@ -1,6 +1,6 @@
 // One tab on one document: the Yjs document, its connection, and how both stand.
 import { batch, computed, effect, signal } from '@preact/signals'
-import { readVarUint, type Decoder } from 'lib0/decoding'
+import { hasContent, readVarString, readVarUint, type Decoder } from 'lib0/decoding'
 import type { Awareness } from 'y-protocols/awareness'
 import { WebsocketProvider } from 'y-websocket'
 import * as Y from 'yjs'
@@ -8,7 +8,7 @@ import { documentPath, socketUrl } from '../address.ts'
 import { readDurability } from '../api.ts'
 import { me } from '../person.ts'
 import { currentToken, isSendable } from '../token.ts'
-import { forgetReadOnly, knownReadOnly, refusalWords, rememberReadOnly } from './access.ts'
+import { forgetReadOnly, isForSpace, knownReadOnly, refusalWords, rememberReadOnly } from './access.ts'
 import { Ledger } from './ledger.ts'
 import { housekeeping } from './origins.ts'
 import { peopleIn, type Someone } from './people.ts'
@@ -40,6 +40,7 @@ export class Session {
     refused: 0,
     durability: null,
     readOnly: false,
+    full: false,
     closed: null,
   })
   readonly standing = computed(() => standing(this.#facts.value))
@@ -87,7 +88,7 @@ export class Session {
   #listen(): void {
     const provider = this.#provider
     provider.messageHandlers[acknowledgementFrame] = (_encoder, decoder) => this.#onAcknowledgement(decoder)
-    provider.messageHandlers[authFrame] = () => this.#onDenied()
+    provider.messageHandlers[authFrame] = (_encoder, decoder) => this.#onDenied(decoder)
     provider.on('status', ({ status }) => status === 'connected' && this.#onConnected())
     provider.on('sync', (caughtUp) => this.#onSync(caughtUp))
     provider.on('connection-close', () => this.#onDisconnected())
@@ -105,7 +106,8 @@ export class Session {
 
   #onConnected(): void {
     this.#learn({ link: 'open' })
-    void readDurability().then((durability) => this.#learn({ durability }))
+    // An acknowledgement may have said by then what it means for this document.
+    void readDurability().then((durability) => this.#learn({ durability: this.#facts.peek().durability ?? durability }))
   }
 
   #onSync(caughtUp: boolean): void {
@@ -117,17 +119,20 @@ export class Session {
 
   #onDisconnected(): void {
     this.#startCounting()
-    this.#learn({ link: 'down', caughtUp: false })
+    this.#learn({ link: 'down', caughtUp: false, full: false, durability: null })
   }
 
   #onAcknowledgement(decoder: Decoder): void {
     const durable = readVarUint(decoder)
     const refused = readVarUint(decoder)
+    if (hasContent(decoder)) this.#learn({ durability: readVarUint(decoder) === 0 ? 'memory' : 'local' })
     this.#count(() => this.#ledger.acknowledged(durable, refused))
   }
 
   /** Before the first sync this announces a close for good. Later it says that a change was refused. */
-  #onDenied(): void {
+  #onDenied(decoder: Decoder): void {
+    readVarUint(decoder)
+    if (isForSpace(readVarString(decoder))) return this.#learn({ full: true })
     if (!this.#provider.synced) return
     rememberReadOnly(this.name)
     this.#learn({ readOnly: true })
@@ -155,7 +160,8 @@ export class Session {
   }
 
   #warnOfLoss = (event: BeforeUnloadEvent): void => {
-    if (this.#ledger.waiting > 0 && !this.readOnly.value) event.preventDefault()
+    const isKeptHereOnly = this.#ledger.waiting > 0 || this.#ledger.refused > 0
+    if (isKeptHereOnly && !this.readOnly.value) event.preventDefault()
   }
 
   #learn(news: Partial<Facts>): void {

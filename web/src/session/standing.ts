@@ -15,6 +15,8 @@ export interface Facts {
   refused: number
   durability: Durability | null
   readOnly: boolean
+  /** The server said that its disk is almost full. */
+  full: boolean
   /** The server closed for good, with this code. */
   closed: number | null
 }
@@ -31,6 +33,7 @@ export function standing(facts: Facts): Standing {
   if (facts.link === 'down') return offline(facts)
   if (facts.readOnly) return say('read-only', 'Read-only', 'You see changes as they come, and make none.')
   if (!facts.caughtUp) return say('syncing', 'Catching up…', 'Receiving what others wrote.')
+  if (facts.refused > 0 && facts.full) return noSpace(facts)
   if (facts.refused > 0) return say('refused', `${changes(facts.refused)} refused`, 'The server did not take everything you wrote.')
   if (facts.waiting > 0 || facts.outstanding > 0) return unsettled(facts)
   return settled(facts.durability)
@@ -40,6 +43,11 @@ function offline({ waiting }: Facts): Standing {
   const hint = 'Trying to reach the server again and again. You can go on writing: keep this tab open.'
   if (waiting === 0) return say('offline', 'Offline', hint)
   return say('offline', `Offline, ${changes(waiting)} kept in this tab`, hint)
+}
+
+function noSpace({ refused }: Facts): Standing {
+  const hint = "The server's disk is almost full. Keep this tab open: what you write is sent again when there's space."
+  return say('refused', `${changes(refused)} not saved: no space`, hint)
 }
 
 function unsettled({ durability }: Facts): Standing {
