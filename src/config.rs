@@ -60,6 +60,9 @@ pub struct Limits {
     /// Bytes since the last snapshot after which the next one is made, if they are also more than that snapshot has.
     pub compact_after_bytes: u64,
 
+    /// Backups that are taken at the same time: each has a document in memory.
+    pub backups_max: usize,
+
     /// Connections of the node.
     pub connections_max: usize,
     /// Connections from one address (one /64 of IPv6). Loopback is exempt: a proxy on the same machine looks like one address.
@@ -97,6 +100,7 @@ impl Default for Limits {
             list_max: 1_000,
             compact_after_records: 10_000,
             compact_after_bytes: 256 << 10,
+            backups_max: 2,
             connections_max: 10_000,
             connections_per_address_max: 200,
             head_bytes_max: 16 << 10,

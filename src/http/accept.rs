@@ -6,7 +6,7 @@ use std::future::{Future, ready};
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::pin::pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::Either;
@@ -19,14 +19,13 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use warp::filters::BoxedFilter;
 use warp::http::{Request, StatusCode, header};
 use warp::reply::Response;
 
 use super::connections::{Connection, Connections, Full};
-use super::head::wants_socket;
 use super::problem::Problem;
 use super::shared::Shared;
 use super::{drain, pages};
@@ -103,7 +102,7 @@ impl Server {
             .max_header_size(limits.head_bytes_max)
             .max_headers(HEADERS_MAX)
             .half_close(false);
-        let connections = Arc::new(Connections::new(limits, ended));
+        let connections = Arc::new(Connections::new(shared.node.config(), ended));
         Self { shared, routes, http, connections, turned_away: Arc::new(Semaphore::new(TURNED_AWAY_MAX)) }
     }
 
@@ -150,10 +149,10 @@ impl Server {
 
     /// Everything on one connection until it ends or becomes a WebSocket.
     async fn converse(&self, stream: TcpStream, connection: &Arc<Connection>) {
-        let deadline = Deadline::new(self.shared.node.config().timing.request_max);
+        let deadline = &connection.deadline;
         let routes = TowerToHyperService::new(warp::service(self.routes.clone()));
         let service = service_fn(|mut request: Request<Incoming>| {
-            let time = deadline.restart(&request, self.shared.node.config());
+            let time = deadline.restart(&request);
             request.extensions_mut().insert(connection.clone());
             let answer = match request.uri().path_and_query() {
                 Some(_) => Either::Left(routes.call(request)),
@@ -181,44 +180,6 @@ impl Server {
             Err(error) if error.is_timeout() || error.is_parse() => self.shared.node.metrics().refused("head"),
             Err(error) => tracing::debug!(%error, "a connection has ended"),
             Ok(()) => {}
-        }
-    }
-}
-
-/// When the request that is being served must be over, its answer included; before the first, when that must be.
-struct Deadline {
-    at: Mutex<Instant>,
-    is_first: Mutex<bool>,
-}
-
-impl Deadline {
-    fn new(request_max: Duration) -> Self {
-        Self { at: Mutex::new(Instant::now() + request_max), is_first: Mutex::new(true) }
-    }
-
-    fn at(&self) -> Instant {
-        *self.at.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// A request has come. Gives how long its answer may take, unless it asks for an upgrade, which the access hook may
-    /// take its own time for. The first has only what is left of its time: its head is part of that.
-    fn restart(&self, request: &Request<Incoming>, config: &Config) -> Option<Duration> {
-        let timing = &config.timing;
-        let is_upgrade = wants_socket(request.headers());
-        let was_first = std::mem::take(&mut *self.is_first.lock().unwrap_or_else(PoisonError::into_inner));
-        let mut at = self.at.lock().unwrap_or_else(PoisonError::into_inner);
-        if is_upgrade {
-            *at = Instant::now() + timing.authorize_max + timing.request_max;
-        } else if !was_first {
-            *at = Instant::now() + timing.request_max;
-        }
-        // A little less than all of it, so that there's time to say that it took too long.
-        (!is_upgrade).then(|| at.duration_since(Instant::now()) * 9 / 10)
-    }
-
-    async fn passed(&self) {
-        while self.at() > Instant::now() {
-            sleep_until(self.at()).await;
         }
     }
 }

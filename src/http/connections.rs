@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::Limits;
+use super::deadline::Deadline;
+use crate::config::{Config, Timing};
 
 /// All connections of one accept loop.
 pub(super) struct Connections {
@@ -17,6 +18,7 @@ pub(super) struct Connections {
     ended: CancellationToken,
     max: usize,
     per_address_max: usize,
+    timing: Timing,
 }
 
 #[derive(Default)]
@@ -31,6 +33,8 @@ pub(super) struct Connection {
     id: u64,
     address: SocketAddr,
     connections: Arc<Connections>,
+    /// When its request must be over.
+    pub deadline: Deadline,
     /// Its WebSocket is to say goodbye.
     pub stop: CancellationToken,
 }
@@ -55,9 +59,10 @@ impl Full {
 }
 
 impl Connections {
-    pub fn new(limits: &Limits, ended: CancellationToken) -> Self {
-        let (max, per_address_max) = (limits.connections_max, limits.connections_per_address_max);
-        Self { there: Mutex::default(), emptied: Notify::new(), ended, max, per_address_max }
+    pub fn new(config: &Config, ended: CancellationToken) -> Self {
+        let (max, per_address_max) = (config.limits.connections_max, config.limits.connections_per_address_max);
+        let timing = config.timing.clone();
+        Self { there: Mutex::default(), emptied: Notify::new(), ended, max, per_address_max, timing }
     }
 
     /// Takes a connection in, if there's room.
@@ -76,7 +81,8 @@ impl Connections {
         let (id, stop) = (there.next, CancellationToken::new());
         there.next += 1;
         there.all.insert(id, stop.clone());
-        Ok(Arc::new(Connection { id, address, connections: self.clone(), stop }))
+        let deadline = Deadline::new(&self.timing);
+        Ok(Arc::new(Connection { id, address, connections: self.clone(), deadline, stop }))
     }
 
     /// The tokens that end the WebSockets that are there, oldest first.
@@ -145,8 +151,9 @@ mod tests {
     use super::*;
 
     fn connections(max: usize, per_address_max: usize) -> Arc<Connections> {
-        let limits = Limits { connections_max: max, connections_per_address_max: per_address_max, ..Limits::default() };
-        Arc::new(Connections::new(&limits, CancellationToken::new()))
+        let mut config = Config::default();
+        (config.limits.connections_max, config.limits.connections_per_address_max) = (max, per_address_max);
+        Arc::new(Connections::new(&config, CancellationToken::new()))
     }
 
     fn from(address: &str) -> SocketAddr {

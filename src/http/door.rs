@@ -20,7 +20,7 @@ use super::origin::{Origin, Policy};
 use super::problem::Problem;
 use super::route::Route;
 use super::shared::Shared;
-use super::{accept, documents, pages, status, upgrade};
+use super::{accept, backup, documents, pages, status, upgrade};
 use crate::Node;
 
 /// What the page and everything else may load and do in a browser. Editors set styles of elements, hence the one exception.
@@ -157,6 +157,7 @@ async fn dispatch<B: Buf>(
         Route::NoSocket => Err(upgrade::required()),
         Route::Documents => documents::answer(shared, &head, body).await,
         Route::Document(path) => documents::delete(shared, &head, &path).await,
+        Route::Backup => backup::answer(shared, &head).await,
         Route::Page => pages::index(&head),
         Route::Asset(path) => pages::asset(&head, &path),
         Route::Health => status::health(&head),

@@ -7,6 +7,7 @@
 //! | `/ws/<document>` | a WebSocket in y-websocket's dialect |
 //! | `/<document>` | the same, as a drop-in for y-websocket's own server, unless the first segment has a use here |
 //! | `/api/documents` | list and create documents |
+//! | `/api/backup` | all documents as they're kept, for who may manage them |
 //! | `/healthz`, `/readyz`, `/metrics` | for whoever looks after the server |
 //!
 //! A request goes through one warp filter, [`Door::routes`], wherever that is mounted: it's taken apart (`head`), matched
@@ -15,8 +16,10 @@
 //! filter, with bounds on everything that a peer decides.
 
 mod accept;
+mod backup;
 mod connections;
 mod credentials;
+mod deadline;
 mod documents;
 mod door;
 mod drain;

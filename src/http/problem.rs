@@ -93,7 +93,9 @@ impl From<Error> for Problem {
                 Self::unavailable("the store failed")
             }
             Error::StoreLow(_) => Self::new(StatusCode::INSUFFICIENT_STORAGE, error.to_string()),
-            Error::TooManyDocuments | Error::Unavailable(_) | Error::Stopping => Self::unavailable(error.to_string()),
+            Error::TooManyDocuments | Error::TooManyBackups | Error::Unavailable(_) | Error::Stopping => {
+                Self::unavailable(error.to_string())
+            }
         }
     }
 }

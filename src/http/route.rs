@@ -16,6 +16,7 @@ pub(super) enum Route {
     Documents,
     /// The document with this name, encoded as it came.
     Document(String),
+    Backup,
     Page,
     /// A file of the page, by its path in the bundle.
     Asset(String),
@@ -42,6 +43,7 @@ impl Route {
         Some(match tail {
             "" => Self::Page,
             "api/documents" => Self::Documents,
+            "api/backup" => Self::Backup,
             "healthz" => Self::Health,
             "readyz" => Self::Readiness,
             "metrics" => Self::Metrics,

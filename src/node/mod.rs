@@ -2,6 +2,7 @@
 
 pub mod access;
 mod actor;
+pub(crate) mod backup;
 mod handle;
 mod mailbox;
 mod metrics;
@@ -85,6 +86,7 @@ pub(crate) struct Shared {
     /// Whether the store's disk is almost full (D5).
     low: watch::Sender<bool>,
     inbound: Arc<Semaphore>,
+    backups: Arc<Semaphore>,
     blocking: runtime::Handle,
 }
 
@@ -121,6 +123,9 @@ pub enum Error {
     /// As many documents are open as may be. Try again later, or raise `Limits::documents_open_max`.
     #[error("too many documents are open")]
     TooManyDocuments,
+    /// As many backups are being taken as may be (`Limits::backups_max`). Try again later.
+    #[error("another backup is being taken")]
+    TooManyBackups,
     /// There's a document of that name already.
     #[error("the document \"{0}\" exists")]
     Exists(DocName),
@@ -196,6 +201,7 @@ impl NodeBuilder {
         let writer = Writer::start(self.store.clone(), self.config.limits.store_queue_bytes_max)?;
         let shared = Shared {
             inbound: Arc::new(Semaphore::new(self.config.limits.inbound_bytes_max)),
+            backups: Arc::new(Semaphore::new(self.config.limits.backups_max)),
             config: Arc::new(self.config),
             store: self.store,
             writer,

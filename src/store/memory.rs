@@ -28,10 +28,10 @@ impl MemoryStore {
         self.documents.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn names(&self, after: Option<&DocName>, limit: usize, exist: bool) -> Vec<DocName> {
+    fn names(&self, after: Option<&DocName>, limit: usize, is_wanted: impl Fn(&Stored) -> bool) -> Vec<DocName> {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         let documents = self.documents();
-        let documents = documents.range((from, Bound::Unbounded)).filter(|(_, stored)| stored.exists == exist);
+        let documents = documents.range((from, Bound::Unbounded)).filter(|(_, stored)| is_wanted(stored));
         documents.take(limit).map(|(name, _)| name.clone()).collect()
     }
 }
@@ -121,10 +121,14 @@ impl Store for MemoryStore {
     }
 
     fn list(&self, after: Option<&DocName>, limit: usize) -> Result<Vec<DocName>, StoreError> {
-        Ok(self.names(after, limit, true))
+        Ok(self.names(after, limit, |stored| stored.exists))
     }
 
     fn deleted(&self, after: Option<&DocName>, limit: usize) -> Result<Vec<DocName>, StoreError> {
-        Ok(self.names(after, limit, false))
+        Ok(self.names(after, limit, |stored| !stored.exists))
+    }
+
+    fn kept(&self, after: Option<&DocName>, limit: usize) -> Result<Vec<DocName>, StoreError> {
+        Ok(self.names(after, limit, |_| true))
     }
 }

@@ -7,11 +7,14 @@
 #[cfg(feature = "node")]
 pub mod disk;
 #[cfg(feature = "node")]
+pub mod dump;
+#[cfg(feature = "node")]
 pub mod file_system;
 mod memory;
 #[cfg(feature = "node")]
 pub mod writer;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use bytes::Bytes;
@@ -73,6 +76,17 @@ pub trait Store: Send + Sync + 'static {
 
     /// Like [`list`](Self::list), of documents that were deleted and don't exist.
     fn deleted(&self, after: Option<&DocName>, limit: usize) -> Result<Vec<DocName>, StoreError>;
+
+    /// Like [`list`](Self::list), of all names of which something is kept: a document that is deleted, or made anew, meanwhile
+    /// isn't passed over.
+    fn kept(&self, after: Option<&DocName>, limit: usize) -> Result<Vec<DocName>, StoreError> {
+        let mut names = BTreeSet::new();
+        // Whatever is neither listed before the deleted ones nor after was changed twice within a moment.
+        names.extend(self.list(after, limit)?);
+        names.extend(self.deleted(after, limit)?);
+        names.extend(self.list(after, limit)?);
+        Ok(names.into_iter().take(limit).collect())
+    }
 
     /// Bytes that are free for it; `None` if it knows no bound.
     fn space(&self) -> Result<Option<u64>, StoreError> {

@@ -98,10 +98,10 @@ impl Catalog {
         &self.usage
     }
 
-    /// The names after `after`, in order, of documents that exist or don't.
-    pub fn names(&self, after: Option<&DocName>, limit: usize, exist: bool) -> Vec<DocName> {
+    /// The names after `after`, in order, of documents with such an entry.
+    pub fn names(&self, after: Option<&DocName>, limit: usize, is_such: impl Fn(&Entry) -> bool) -> Vec<DocName> {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-        let is_wanted = |id: &u64| self.docs.get(id).is_some_and(|doc| doc.entry.exists == exist);
+        let is_wanted = |id: &u64| self.docs.get(id).is_some_and(|doc| is_such(&doc.entry));
         let wanted = self.names.range((from, Bound::Unbounded)).filter(|(_, id)| is_wanted(id));
         wanted.take(limit).map(|(name, _)| name.clone()).collect()
     }

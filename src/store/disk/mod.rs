@@ -492,11 +492,15 @@ impl Store for DiskStore {
     }
 
     fn list(&self, after: Option<&DocName>, limit: usize) -> Result<Vec<DocName>, StoreError> {
-        Ok(self.catalog().names(after, limit, true))
+        Ok(self.catalog().names(after, limit, |entry| entry.exists))
     }
 
     fn deleted(&self, after: Option<&DocName>, limit: usize) -> Result<Vec<DocName>, StoreError> {
-        Ok(self.catalog().names(after, limit, false))
+        Ok(self.catalog().names(after, limit, |entry| !entry.exists))
+    }
+
+    fn kept(&self, after: Option<&DocName>, limit: usize) -> Result<Vec<DocName>, StoreError> {
+        Ok(self.catalog().names(after, limit, |_| true))
     }
 
     fn space(&self) -> Result<Option<u64>, StoreError> {
