@@ -1,7 +1,16 @@
 //! The command line: one file a subcommand. Only this layer reads the environment, prints, and handles signals.
 
+mod address;
+mod backup;
+mod copying;
+mod download;
+mod opening;
+mod progress;
+mod restore;
 mod serve;
 mod tokens;
+mod unfinished;
+mod verifying;
 
 use std::process::ExitCode;
 
@@ -28,6 +37,12 @@ enum Sub {
     /// Start the server (what happens without a subcommand too).
     #[command(after_help = EXAMPLES)]
     Serve(serve::Serve),
+    /// Copy all documents of a server, running or not, into a new directory.
+    #[command(after_help = backup::EXAMPLES)]
+    Backup(backup::Backup),
+    /// Copy a backup, or any store that nobody has open, into a new directory to serve from.
+    #[command(after_help = restore::EXAMPLES)]
+    Restore(restore::Restore),
 }
 
 const EXAMPLES: &str = "\
@@ -45,17 +60,20 @@ Clients connect as to any y-websocket server:
   new WebsocketProvider('ws://127.0.0.1:1234', 'my-document', ydoc)";
 
 /// Something that ends the command, in one line that says what to do.
-struct Failure(String);
+#[derive(Debug)]
+pub struct Failure(String);
 
 /// Parses the arguments and does what they say.
 pub fn run() -> ExitCode {
     let command = Command::parse();
-    let serve = match command.subcommand {
-        Some(Sub::Serve(serve)) => serve,
-        None => command.serve,
+    let done = match command.subcommand {
+        Some(Sub::Backup(backup)) => backup.run(),
+        Some(Sub::Restore(restore)) => restore.run(),
+        Some(Sub::Serve(serve)) => serve.run().map(|()| ExitCode::SUCCESS),
+        None => command.serve.run().map(|()| ExitCode::SUCCESS),
     };
-    match serve.run() {
-        Ok(()) => ExitCode::SUCCESS,
+    match done {
+        Ok(code) => code,
         Err(Failure(why)) => {
             eprintln!("y-mesh: {why}");
             ExitCode::FAILURE

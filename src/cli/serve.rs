@@ -13,8 +13,8 @@ use y_mesh::node::access::Open;
 use y_mesh::store::DiskStore;
 use y_mesh::{Config, Durability, Node, document};
 
-use super::Failure;
 use super::tokens::Tokens;
+use super::{Failure, opening};
 
 /// File descriptors beside those of connections: the journal, the listener, the runtime.
 const FILES_BESIDE_CONNECTIONS: u64 = 256;
@@ -131,7 +131,7 @@ impl Serve {
         };
         if let Data::Directory(path) = &self.data {
             let store = DiskStore::open(path);
-            builder = builder.store(store.map_err(|error| Failure(format!("--data {}: {error}", path.display())))?);
+            builder = builder.store(store.map_err(|error| opening::cannot_serve(path, &error))?);
         }
         let node = builder.start().map_err(|error| Failure(error.to_string()))?;
         let door = Door::new(node.clone())

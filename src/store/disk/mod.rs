@@ -147,6 +147,11 @@ impl DiskStore {
         Self::open_directory(directory, Arc::new(volumes), DiskOptions::default())
     }
 
+    /// Whether there's a store in a directory, of whatever format and in whatever state.
+    pub fn is_in(path: &Path) -> bool {
+        path.join("store").exists() || path.join("journal").exists()
+    }
+
     fn open_directory(
         directory: Directory,
         volumes: Arc<dyn Volumes>,

@@ -42,12 +42,7 @@ impl Decoder {
             return Err(self.changed("what stands behind the end"));
         }
         let Some((kind, item)) = self.whole()? else { return Ok(None) };
-        let (content, hash) = (item.slice(ITEM_HEAD..item.len() - HASH_BYTES), item.slice(item.len() - HASH_BYTES..));
-        let fingerprint = Fingerprint(*blake3::hash(&item[..item.len() - HASH_BYTES]).as_bytes());
-        if hash != fingerprint.0[..] {
-            return Err(self.changed("the hash"));
-        }
-        let item = decode(kind, content, fingerprint).ok_or_else(|| self.changed("the content"))?;
+        let item = decode(kind, item).map_err(|what| self.changed(what))?;
         self.count(&item)?;
         Ok(Some(item))
     }
@@ -115,22 +110,41 @@ impl Decoder {
     }
 }
 
-fn decode(kind: u8, content: Bytes, fingerprint: Fingerprint) -> Option<Item> {
-    let mut content = Content(content);
+/// Reads an item of which all bytes are there. The error is what can't be right of it.
+fn decode(kind: u8, mut item: Bytes) -> Result<Item, &'static str> {
+    let bytes = item.len();
+    let hash = item.split_off(bytes - HASH_BYTES);
+    let fingerprint = Fingerprint(*blake3::hash(&item).as_bytes());
+    if hash != fingerprint.0[..] {
+        return Err("the hash");
+    }
+    let mut content = Content(item.split_off(ITEM_HEAD));
     let item = match kind {
-        DOCUMENT => Item::Document { name: content.name()?, stored: content.stored()?, fingerprint },
-        DAMAGED => Item::Damaged { name: content.name()?, why: content.text()? },
-        END => Item::End { documents: content.u64()?, damaged: content.u64()? },
-        STOPPED => Item::Stopped { why: content.text()? },
-        _ => return None,
+        DOCUMENT => content.document(fingerprint, bytes),
+        DAMAGED => content.damaged(),
+        END => content.end(),
+        STOPPED => content.text().map(|why| Item::Stopped { why }),
+        _ => None,
     };
-    content.0.is_empty().then_some(item)
+    item.filter(|_| content.0.is_empty()).ok_or("the content")
 }
 
 /// What is left of an item's content.
 struct Content(Bytes);
 
 impl Content {
+    fn document(&mut self, fingerprint: Fingerprint, bytes: usize) -> Option<Item> {
+        Some(Item::Document { name: self.name()?, stored: self.stored()?, fingerprint, bytes })
+    }
+
+    fn damaged(&mut self) -> Option<Item> {
+        Some(Item::Damaged { name: self.name()?, why: self.text()? })
+    }
+
+    fn end(&mut self) -> Option<Item> {
+        Some(Item::End { documents: self.u64()?, damaged: self.u64()? })
+    }
+
     fn take(&mut self, len: u64) -> Option<Bytes> {
         let len = usize::try_from(len).ok().filter(|len| *len <= self.0.len())?;
         Some(self.0.split_to(len))

@@ -32,13 +32,6 @@ const STOPPED: u8 = 4;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fingerprint([u8; HASH_BYTES]);
 
-impl Fingerprint {
-    /// That of a document.
-    pub fn of(name: &DocName, stored: &Stored) -> Self {
-        Encoded::document(name, stored).fingerprint
-    }
-}
-
 /// What a dump holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Item {
@@ -50,6 +43,8 @@ pub enum Item {
         stored: Stored,
         /// The hash of both.
         fingerprint: Fingerprint,
+        /// Bytes of the item.
+        bytes: usize,
     },
     /// A document that couldn't be read where the dump was made.
     Damaged {
