@@ -1,6 +1,7 @@
 //! The real program on a directory of its own: killed amid writing, stopped gently, and started twice.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -25,23 +26,27 @@ const CLIENTS: usize = 3;
 /// Edits of a client in one document that may be on their way.
 const WINDOW: usize = 8;
 
-fn program(place: &Place) -> Command {
+fn program(data: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_y-mesh"));
     // Snapshots are made all the time, so that kills come amid them too.
-    command.args(["--port", "0", "--set", "limits.compact_after_records=20", "--data"]).arg(&place.0);
+    command.args(["--port", "0", "--set", "limits.compact_after_records=20", "--data"]).arg(data);
     command.stdin(Stdio::null()).kill_on_drop(true);
     command
 }
 
 /// The program, running and ready.
-struct Program {
+pub struct Program {
     process: Child,
-    address: String,
+    pub address: String,
 }
 
 impl Program {
-    async fn start(place: &Place) -> Self {
-        let mut process = program(place).stdout(Stdio::piped()).spawn().unwrap();
+    pub async fn start(place: &Place) -> Self {
+        Self::start_in(&place.0, &[]).await
+    }
+
+    pub async fn start_in(data: &Path, arguments: &[&str]) -> Self {
+        let mut process = program(data).args(arguments).stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
         let address = soon("the address", async {
             loop {
@@ -56,11 +61,11 @@ impl Program {
         Self { process, address }
     }
 
-    async fn kill(mut self) {
+    pub async fn kill(mut self) {
         soon("its end", self.process.kill()).await.unwrap();
     }
 
-    async fn visit(&self, document: &str, client: u64) -> Visitor {
+    pub async fn visit(&self, document: &str, client: u64) -> Visitor {
         let tcp = TcpStream::connect(&self.address).await.unwrap();
         let url = format!("ws://{}/ws/{document}?acks=1", self.address);
         let mut visitor = Visitor::new(connect(tcp, &url, &[]).await.unwrap().0, Client::new(client)).await;
@@ -69,7 +74,7 @@ impl Program {
     }
 
     /// What somebody reads who wasn't there before.
-    async fn read(&self, document: &str) -> String {
+    pub async fn read(&self, document: &str) -> String {
         self.visit(document, 1).await.client.text()
     }
 }
@@ -198,7 +203,7 @@ async fn what_was_acknowledged_outlives_kill_9() {
 async fn a_second_program_on_the_directory_says_why_it_ends() {
     let place = Place::new("twice");
     let first = Program::start(&place).await;
-    let output = soon("the second's end", program(&place).output()).await.unwrap();
+    let output = soon("the second's end", program(&place.0).output()).await.unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success());
     assert!(said.contains(&*place.0.to_string_lossy()) && said.contains("in use"), "it says: {said}");

@@ -1,7 +1,10 @@
 //! Stores: what every one owes, and what the one on disk keeps when files are damaged and processes killed.
 
+#[cfg(feature = "server")]
+mod backup;
 mod contract;
 mod damage;
+mod dump;
 mod failing;
 mod formats;
 mod freed;
