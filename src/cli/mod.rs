@@ -8,6 +8,7 @@ mod opening;
 mod progress;
 mod restore;
 mod serve;
+mod settings;
 mod tokens;
 mod unfinished;
 mod verifying;

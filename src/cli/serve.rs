@@ -6,13 +6,13 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::Args;
-use serde_json::Value;
 use tracing_subscriber::EnvFilter;
 use y_mesh::http::{Door, Origin, listen};
 use y_mesh::node::access::Open;
 use y_mesh::store::DiskStore;
-use y_mesh::{Config, Durability, Node, document};
+use y_mesh::{Durability, Node, document};
 
+use super::settings::Settings;
 use super::tokens::Tokens;
 use super::{Failure, opening};
 
@@ -104,9 +104,9 @@ fn durability(text: &str) -> Result<Durability, &'static str> {
 impl Serve {
     /// Serves until a signal says to stop.
     pub fn run(self) -> Result<(), Failure> {
-        let config = configured(&self.settings)?;
+        let settings = Settings::with(&self.settings)?;
         if self.print_config {
-            let text = serde_json::to_string_pretty(&config).map_err(|error| Failure(error.to_string()))?;
+            let text = serde_json::to_string_pretty(&settings).map_err(|error| Failure(error.to_string()))?;
             return writeln!(io::stdout(), "{text}").map_err(|error| Failure(format!("--print-config: {error}")));
         }
         let tokens = self.token_file.as_deref().map(Tokens::read).transpose()?;
@@ -120,7 +120,7 @@ impl Serve {
         can_give(&self.data, self.durability)?;
         self.start_log()?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-        runtime.map_err(|error| Failure(format!("no threads: {error}")))?.block_on(self.serve(config, tokens))
+        runtime.map_err(|error| Failure(format!("no threads: {error}")))?.block_on(self.serve(settings, tokens))
     }
 
     fn start_log(&self) -> Result<(), Failure> {
@@ -129,7 +129,8 @@ impl Serve {
         Ok(())
     }
 
-    async fn serve(self, config: Config, tokens: Option<Tokens>) -> Result<(), Failure> {
+    async fn serve(self, settings: Settings, tokens: Option<Tokens>) -> Result<(), Failure> {
+        let Settings { config, store: options } = settings;
         allow_files(config.limits.connections_max);
         let listener = listen(SocketAddr::new(self.host, self.port), &config.limits)
             .map_err(|error| self.cannot_listen(&error))?;
@@ -145,7 +146,7 @@ impl Serve {
             None => builder.authorize(Open(document::Access::Write)),
         };
         if let Data::Directory(path) = &self.data {
-            let store = DiskStore::open(path);
+            let store = DiskStore::open_with(path, options);
             builder = builder.store(store.map_err(|error| opening::cannot_serve(path, &error))?);
         }
         let node = builder.start().map_err(|error| Failure(error.to_string()))?;
@@ -183,26 +184,6 @@ impl Serve {
             _ => format!("can't listen on {host}, port {port}: {error}"),
         })
     }
-}
-
-/// The defaults with the given values in their places.
-fn configured(settings: &[String]) -> Result<Config, Failure> {
-    let mut config = serde_json::to_value(Config::default()).map_err(|error| Failure(error.to_string()))?;
-    for setting in settings {
-        let bad = |why: String| Failure(format!("--set {setting}: {why}"));
-        let (name, value) = setting.split_once('=').ok_or_else(|| bad("write NAME=VALUE".into()))?;
-        let value: f64 = value.parse().map_err(|_| bad("the value isn't a number".into()))?;
-        let place = config.pointer_mut(&format!("/{}", name.replace('.', "/"))).filter(|place| place.is_number());
-        let place = place.ok_or_else(|| bad("no such name; --print-config shows them all".into()))?;
-        *place = match place.is_f64() {
-            true => Value::from(value),
-            false if value >= 0.0 && value.fract() == 0.0 => Value::from(value as u64),
-            false => return Err(bad("the value is a count; write a whole number".into())),
-        };
-    }
-    let config: Config = serde_json::from_value(config).map_err(|error| Failure(format!("--set: {error}")))?;
-    config.check().map_err(|error| Failure(format!("--set: {error}")))?;
-    Ok(config)
 }
 
 /// Nobody is to believe that documents in memory outlive the process.
@@ -313,21 +294,6 @@ impl Signals {
 mod tests {
     use super::*;
 
-    fn why(setting: &str) -> String {
-        match configured(&[setting.to_owned()]) {
-            Err(Failure(why)) => why,
-            Ok(_) => panic!("{setting} was taken"),
-        }
-    }
-
-    #[test]
-    fn settings_reach_their_places() {
-        let settings = ["limits.connections_max=7".to_owned(), "timing.idle_max=2.5".to_owned()];
-        let config = configured(&settings).unwrap_or_else(|Failure(why)| panic!("{why}"));
-        assert_eq!(config.limits.connections_max, 7);
-        assert_eq!(config.timing.idle_max.as_millis(), 2_500);
-    }
-
     #[test]
     fn more_than_memory_can_give_is_not_promised() {
         assert!(can_give(&Data::Memory, Some(Durability::Local)).is_err());
@@ -335,15 +301,5 @@ mod tests {
         assert!(can_give(&Data::Directory("db".into()), Some(Durability::Local)).is_ok());
         assert_eq!((durability("local"), durability("memory")), (Ok(Durability::Local), Ok(Durability::Memory)));
         assert!(durability("disk").is_err());
-    }
-
-    #[test]
-    fn bad_settings_are_refused_by_name() {
-        assert!(why("limits.none=1").contains("no such name"));
-        assert!(why("limits=1").contains("no such name"));
-        assert!(why("limits.connections_max=-1").contains("whole number"));
-        assert!(why("limits.connections_max=many").contains("isn't a number"));
-        assert!(why("timing.quiet_max=40").contains("quiet_max"));
-        assert!(why("nothing").contains("NAME=VALUE"));
     }
 }

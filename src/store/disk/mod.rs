@@ -46,7 +46,7 @@ const SEGMENTS_SPARE: u64 = 32;
 const SEGMENT_BYTES_MAX: u64 = 1 << 30;
 
 /// Sizes of a [`DiskStore`]. The defaults suit most.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub struct DiskOptions {
     /// Bytes of a segment of the journal; a batch that begins before is written whole.

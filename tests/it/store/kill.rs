@@ -26,10 +26,17 @@ const CLIENTS: usize = 3;
 /// Edits of a client in one document that may be on their way.
 const WINDOW: usize = 8;
 
+/// Snapshots are made, segments copied forward and volumes replaced all the time, so that kills come amid all that too.
+const OFTEN: &str =
+    "limits.compact_after_records=20,store.segment_bytes=8192,store.journal_bytes=16384,store.volume_bytes=65536";
+/// Rounds that write into the same documents; then there are others, for long texts take long to read.
+const ROUNDS_PER_DOCUMENT: u64 = 20;
+/// In one of so many rounds, the documents are backed up until the program is gone.
+const ROUNDS_PER_BACKUP: u64 = 4;
+
 fn program(data: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_y-mesh"));
-    // Snapshots are made all the time, so that kills come amid them too.
-    command.args(["--port", "0", "--set", "limits.compact_after_records=20", "--data"]).arg(data);
+    command.args(["--port", "0", "--set", OFTEN, "--data"]).arg(data);
     command.stdin(Stdio::null()).kill_on_drop(true);
     command
 }
@@ -165,38 +172,74 @@ impl Author {
     }
 }
 
+/// What was acknowledged of each document.
+type Acknowledged = BTreeMap<String, BTreeSet<String>>;
+
+/// Lets some write until the program is killed amid it; gives what was acknowledged.
+async fn write_until_killed(place: &Place, round: u64, random: &mut Random) -> Vec<(String, Vec<String>)> {
+    let program = Program::start(place).await;
+    let (mut authors, count) = (JoinSet::new(), Arc::new(Count::default()));
+    let documents = round / ROUNDS_PER_DOCUMENT;
+    for number in 0..CLIENTS as u64 {
+        // New clients each time: nobody brings back what was lost.
+        let client = 10 + round * 100 + number * 10;
+        let (own, shared) = (format!("own-{documents}-{number}"), format!("shared-{documents}"));
+        for (document, client) in [(own, client), (shared, client + 1)] {
+            authors.spawn(Author::new(&program, document, client).await.write(count.clone()));
+        }
+    }
+    let backups = (round % ROUNDS_PER_BACKUP == 0).then(|| tokio::spawn(back_up(program.address.clone())));
+    soon("acknowledgements", count.reaches(1 + random.below(250) as u64)).await;
+    program.kill().await;
+    if let Some(backups) = backups {
+        soon("the backups", backups).await.unwrap();
+    }
+    soon("the authors", authors.join_all()).await
+}
+
+/// Takes backups until the server is gone.
+async fn back_up(address: String) {
+    loop {
+        let place = Place::new("kill-backup");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_y-mesh"));
+        command.args(["backup", "--server", &format!("http://{address}")]).arg(&place.0);
+        let output = command.kill_on_drop(true).output().await.unwrap();
+        let _ = std::fs::remove_dir_all(format!("{}.partial", place.0.display()));
+        if !output.status.success() {
+            return;
+        }
+    }
+}
+
+async fn check(program: &Program, round: u64, acknowledged: &Acknowledged) {
+    for (document, words) in acknowledged {
+        let text = program.read(document).await;
+        let there: BTreeSet<_> = text.split(' ').collect();
+        let lost: Vec<_> = words.iter().filter(|word| !there.contains(word.as_str())).collect();
+        assert!(lost.is_empty(), "round {round}, {document}: {} of {} lost: {lost:?}", lost.len(), words.len());
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_acknowledged_outlives_kill_9() {
-    let place = Place::new("kill");
-    let mut random = Random::new(9);
-    let mut acknowledged: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let (place, mut random) = (Place::new("kill"), Random::new(9));
+    let (mut all, mut current) = (Acknowledged::new(), Acknowledged::new());
     for round in 0..rounds("YMESH_KILL_ROUNDS", 20) as u64 {
+        if round % ROUNDS_PER_DOCUMENT == 0 {
+            all.append(&mut current);
+        }
+        for (document, words) in write_until_killed(&place, round, &mut random).await {
+            current.entry(document).or_default().extend(words);
+        }
         let program = Program::start(&place).await;
-        let (mut authors, count) = (JoinSet::new(), Arc::new(Count::default()));
-        for number in 0..CLIENTS as u64 {
-            // New clients each time: nobody brings back what was lost.
-            let client = 10 + round * 100 + number * 10;
-            for (document, client) in [(format!("own-{number}"), client), ("shared".to_owned(), client + 1)] {
-                authors.spawn(Author::new(&program, document, client).await.write(count.clone()));
-            }
-        }
-        soon("acknowledgements", count.reaches(1 + random.below(250) as u64)).await;
-        program.kill().await;
-        for (document, words) in soon("the authors", authors.join_all()).await {
-            acknowledged.entry(document).or_default().extend(words);
-        }
-
-        let program = Program::start(&place).await;
-        for (document, words) in &acknowledged {
-            let text = program.read(document).await;
-            let there: BTreeSet<_> = text.split(' ').collect();
-            let lost: Vec<_> = words.iter().filter(|word| !there.contains(word.as_str())).collect();
-            assert!(lost.is_empty(), "round {round}, {document}: {} of {} lost: {lost:?}", lost.len(), words.len());
-        }
+        check(&program, round, &current).await;
         program.kill().await;
     }
-    println!("{} edits were acknowledged", acknowledged.values().map(BTreeSet::len).sum::<usize>());
-    assert_eq!(acknowledged.len(), CLIENTS + 1);
+    all.append(&mut current);
+    let program = Program::start(&place).await;
+    check(&program, u64::MAX, &all).await;
+    program.kill().await;
+    println!("{} edits were acknowledged", all.values().map(BTreeSet::len).sum::<usize>());
 }
 
 #[tokio::test]
