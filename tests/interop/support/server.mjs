@@ -74,6 +74,14 @@ export class Server {
     return bySignal ?? code
   }
 
+  /** Waits until the process has ended without having been told to, and answers its exit code. */
+  async endedByItself() {
+    const child = this.#process
+    await until(() => child.exitCode !== null || child.signalCode !== null, 'the server to end', STOP_MS)
+    this.#process = null
+    return child.exitCode
+  }
+
   /** For the end of a test: a server that had died meanwhile is a failure, and so is a panic that it survived. */
   async stop() {
     try {
