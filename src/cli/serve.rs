@@ -41,6 +41,10 @@ pub struct Serve {
     #[arg(long, env = "YMESH_DURABILITY", value_name = "local|memory", value_parser = durability)]
     durability: Option<Durability>,
 
+    /// Show a change to others only when it's on disk, so that nobody can have seen what a crash then takes.
+    #[arg(long, env = "YMESH_STRICT")]
+    strict: bool,
+
     /// File with tokens, a line each: `read TOKEN [WHO]`, `write TOKEN [WHO]`, or `manage TOKEN [WHO]`, which may back up
     /// and delete too. Nobody connects without one.
     #[arg(long, env = "YMESH_TOKEN_FILE", value_name = "FILE", conflicts_with = "open")]
@@ -136,7 +140,7 @@ impl Serve {
             .map_err(|error| self.cannot_listen(&error))?;
         let address = listener.local_addr().map_err(|error| self.cannot_listen(&error))?;
         let access = Access { tokens: tokens.as_ref().map(Tokens::len), is_local: self.host.is_loopback() };
-        let mut builder = Node::builder().config(config);
+        let mut builder = Node::builder().config(config).strict(self.strict);
         if let Some(durability) = self.durability {
             builder = builder.durability(durability);
         }
@@ -155,7 +159,7 @@ impl Serve {
             .loopback(access.is_local)
             .open(access.tokens.is_none());
         let stop = stopped().map_err(|error| Failure(format!("signals can't be handled: {error}")))?;
-        greet(address, node.store(), &access);
+        greet(address, &node, &access);
         let failing = node.clone();
         let stop = async move {
             tokio::select! {
@@ -214,7 +218,8 @@ struct Access {
     is_local: bool,
 }
 
-fn greet(address: SocketAddr, (store, durability): (&str, Durability), access: &Access) {
+fn greet(address: SocketAddr, node: &Node, access: &Access) {
+    let (store, durability) = node.store();
     let kept = match durability {
         Durability::Memory if store == "memory" => "documents are gone when this process ends",
         Durability::Memory => "what is acknowledged is written a moment later",
@@ -229,6 +234,9 @@ fn greet(address: SocketAddr, (store, durability): (&str, Durability), access: &
     say(&format!("  Page       http://{address}/"));
     say(&format!("  Clients    ws://{address}/<document>"));
     say(&format!("  Store      {store}: {kept} (durability: {})", durability.as_str()));
+    if node.is_strict() {
+        say("  Strict     changes are shown to others when the store has them");
+    }
     say(&format!("  Access     {who}"));
     say("Ctrl-C stops it.");
 }

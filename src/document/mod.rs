@@ -68,6 +68,8 @@
 //!   document's [`Durability`] is `memory`, what the document has counts as durable: the store gets it a moment later, and a kill
 //!   takes that moment at most. D3 and D6 go by what the store has, always.
 //! - D8 Bytes are kept as they came; what overlaps what is here is cut off first.
+//! - D9 On a strict node, no session is shown what the store doesn't have: no message goes out before all that was appended
+//!   is durable, whatever the document's durability. The node's actor sees to it.
 //!
 //! **Identity**
 //! - I1 Deleting leaves a tombstone: whose work it was. Who still holds any of that is closed with 4404 before anything is

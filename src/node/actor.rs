@@ -352,7 +352,11 @@ impl Actor {
                     opened.writer.delete(through, clients).await;
                 }
                 Effect::Compact { through, snapshot } => opened.writer.compact(through, snapshot).await,
-                Effect::Send { to, content, message } => self.send(opened, to, content, &message)?,
+                Effect::Send { to, content, message } => {
+                    if self.may_be_shown(opened).await {
+                        self.send(opened, to, content, &message)?;
+                    }
+                }
                 Effect::Acknowledge { session, durable, refused } => {
                     if let Some(member) = self.members.get(&session) {
                         let durability = self.shared.given(opened.document.durability());
@@ -372,6 +376,23 @@ impl Actor {
             opened.effects = effects;
         }
         Ok(())
+    }
+
+    /// On a strict node, waits until the store has all that was appended (D9). Every message waits, for an answer or a caret can
+    /// tell of an edit as well as the edit itself. `false` if the store has failed: then the sessions are about to be closed.
+    async fn may_be_shown(&self, opened: &Opened) -> bool {
+        if !self.shared.is_strict {
+            return true;
+        }
+        // A receiver of its own: on the other, what it sees now must be news later, for what is acknowledged.
+        let mut progress = opened.progress.clone();
+        tokio::select! {
+            biased;
+            kept = progress.wait_for(|progress| progress.has_failed || progress.through >= opened.appended) => {
+                kept.is_ok_and(|progress| progress.through >= opened.appended)
+            }
+            () = self.shared.writer.failed() => false,
+        }
     }
 
     fn send(&mut self, opened: &mut Opened, to: Audience, content: Content, message: &Bytes) -> Result<(), Fault> {

@@ -85,6 +85,8 @@ pub(crate) struct Shared {
     stopping: watch::Sender<bool>,
     /// What acknowledgements mean where a document doesn't say otherwise (D7).
     durability: Durability,
+    /// Whether others see an edit only when it's durable (D9).
+    is_strict: bool,
     /// Whether the store's disk is almost full (D5).
     low: watch::Sender<bool>,
     inbound: Arc<Semaphore>,
@@ -164,6 +166,7 @@ pub struct NodeBuilder {
     config: Config,
     store: Arc<dyn Store>,
     durability: Durability,
+    is_strict: bool,
     authorize: Hook,
 }
 
@@ -187,6 +190,15 @@ impl NodeBuilder {
     #[must_use]
     pub fn durability(mut self, durability: Durability) -> Self {
         self.durability = durability;
+        self
+    }
+
+    /// Whether sessions are shown an edit only when the store has it, so that nobody can have seen what a crash then takes (D9).
+    /// That's the store's durability, also of documents whose acknowledgements mean less. The program itself isn't held up:
+    /// [`DocumentHandle::edit`] returns before, and [`DocumentHandle::read`] reads what isn't durable yet.
+    #[must_use]
+    pub fn strict(mut self, strict: bool) -> Self {
+        self.is_strict = strict;
         self
     }
 
@@ -216,6 +228,7 @@ impl NodeBuilder {
             config: Arc::new(self.config),
             store: self.store,
             durability: self.durability,
+            is_strict: self.is_strict,
             writer,
             registry: Registry::default(),
             metrics: Metrics::new(),
@@ -246,6 +259,7 @@ impl Node {
             config: Config::default(),
             store: Arc::new(MemoryStore::new()),
             durability: Durability::Local,
+            is_strict: false,
             authorize: Arc::new(Open(Access::Write)),
         }
     }
@@ -389,6 +403,11 @@ impl Node {
     /// of that as the store can give.
     pub fn store(&self) -> (&'static str, Durability) {
         (self.shared().store.name(), self.given(None))
+    }
+
+    /// Whether others see an edit only when it's durable (D9).
+    pub fn is_strict(&self) -> bool {
+        self.shared().is_strict
     }
 
     /// What acknowledgements mean for a document that was created with this.

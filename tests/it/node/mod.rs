@@ -6,6 +6,7 @@ mod faults;
 mod levels;
 mod lifecycle;
 mod low;
+mod strict;
 
 use std::time::Duration;
 
