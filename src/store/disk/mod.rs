@@ -6,11 +6,13 @@
 
 mod catalog;
 mod files;
+mod freeing;
 mod history;
 mod index;
 mod journal;
 mod moving;
 mod packed;
+mod reading;
 mod segment;
 mod sled_volume;
 mod snapshots;
@@ -24,7 +26,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
-use super::file_system::{FileHandle, FileSystem, System};
+use super::file_system::{FileSystem, System};
 use super::{Append, Durability, Store, StoreError};
 use crate::document::Stored;
 use crate::id::{ClientId, DocName, NodeId, Seq};
@@ -33,15 +35,11 @@ use files::Directory;
 pub use history::{History, Retired};
 use journal::Journal;
 use moving::Cleaning;
-use segment::{Batch, Entry, FORMAT, Grave, Kind, OLDEST_FORMAT, Place, Placed, Pointer, RecordHead};
+use segment::{Batch, Entry, FORMAT, Grave, Kind, OLDEST_FORMAT, Pointer};
 pub use sled_volume::{SledVolumes, SyncFile};
 use snapshots::{Packed, Snapshots};
 pub use volume::{Volume, VolumeError, Volumes};
 
-/// Bytes that are copied forward in one batch.
-const COPY_BYTES: usize = 1 << 20;
-/// Segments beside those that their bytes ask for: each start begins one, and each is an open file.
-const SEGMENTS_SPARE: u64 = 32;
 /// Places in a segment are counted in 32 bits, and the last batch may be large.
 const SEGMENT_BYTES_MAX: u64 = 1 << 30;
 
@@ -94,14 +92,6 @@ pub struct DiskStore {
     pinned: Mutex<BTreeSet<u32>>,
     /// Who takes over what leaves the journal. Without one it's just gone.
     history: Option<Arc<dyn History>>,
-}
-
-/// What is to be read for a document, found under the lock and read without it.
-struct Plan {
-    doc: u64,
-    entry: Entry,
-    fallback: Option<Pointer>,
-    tail: Vec<(Seq, Place, Arc<dyn FileHandle>)>,
 }
 
 impl DiskStore {
@@ -257,133 +247,6 @@ impl DiskStore {
         }
         Ok(batch)
     }
-
-    fn plan(&self, name: &DocName) -> Result<Option<Plan>, StoreError> {
-        let catalog = self.catalog();
-        let Some((id, doc)) = catalog.find(name) else { return Ok(None) };
-        let damaged = |why: String| StoreError::Damaged { name: name.clone(), why };
-        let (current, previous) = (doc.entry.current, doc.entry.previous);
-        let floor = doc.entry.floor();
-        let through = current.map_or(floor, |current| current.through);
-        let after = doc.tail(through).map_err(damaged)?;
-        // With all records after the previous snapshot, that one does as well.
-        let (fallback, tail) = match doc.tail(floor) {
-            Ok(tail) if tail.last().map_or(floor, |(seq, _)| *seq) >= through => (previous, tail),
-            _ => (current, after),
-        };
-        let with_file = |(seq, place): (Seq, Place)| {
-            let file = catalog.file(place.segment).ok_or_else(|| damaged(format!("record {} has no file", seq.0)))?;
-            Ok((seq, place, file))
-        };
-        let tail = tail.into_iter().map(with_file).collect::<Result<_, StoreError>>()?;
-        Ok(Some(Plan { doc: id, entry: doc.entry.clone(), fallback, tail }))
-    }
-
-    fn read(&self, name: &DocName, plan: &Plan) -> Result<Stored, StoreError> {
-        let damaged = |why: String| StoreError::Damaged { name: name.clone(), why };
-        let Some(pointer) = plan.entry.current else { return self.read_tail(plan, None).map_err(damaged) };
-        if let Some(snapshot) = self.snapshots.get(plan.doc, &pointer)? {
-            return self.read_tail(plan, Some((pointer.through, snapshot))).map_err(damaged);
-        }
-        let lost = || damaged("its snapshot is missing or damaged".into());
-        if self.plan(name)?.is_some_and(|now| now.entry != plan.entry) {
-            // It moved, or a newer one is in its place.
-            return Err(lost());
-        }
-        let fallback = match plan.fallback {
-            Some(fallback) if fallback != pointer => {
-                Some((fallback.through, self.snapshots.get(plan.doc, &fallback)?.ok_or_else(lost)?))
-            }
-            None if plan.tail.last().is_some_and(|(seq, ..)| *seq >= pointer.through) => None,
-            _ => return Err(lost()),
-        };
-        let stored = self.read_tail(plan, fallback).map_err(damaged)?;
-        tracing::error!(document = %name, "the snapshot is missing or damaged; the one before and the journal do as well");
-        Ok(stored)
-    }
-
-    fn read_tail(&self, plan: &Plan, snapshot: Option<(Seq, Bytes)>) -> Result<Stored, String> {
-        let Entry { exists, durability, grave, .. } = plan.entry.clone();
-        let tombstone = grave.map(|grave| grave.tombstone);
-        let mut stored = Stored { exists, durability, tombstone, snapshot, tail: Vec::new() };
-        let after = stored.floor();
-        for (seq, place, file) in plan.tail.iter().filter(|(seq, ..)| *seq > after) {
-            let head = RecordHead { kind: Kind::Update, doc: plan.doc, seq: seq.0 };
-            stored.tail.push((*seq, journal::read_update(&**file, &Placed { head, place: *place })?));
-        }
-        Ok(stored)
-    }
-
-    /// Frees segments that nobody needs; and if the journal is over its budget, the one that is needed least.
-    fn clean(&self, journal: &mut Journal) -> Result<(), StoreError> {
-        let pinned = self.pinned.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let complete: Vec<(u32, u64, u64)> = {
-            let catalog = self.catalog();
-            journal.complete().map(|(number, bytes)| (number, bytes, catalog.live(number))).collect()
-        };
-        let unneeded: Vec<u32> = complete.iter().filter(|(.., live)| *live == 0).map(|(number, ..)| *number).collect();
-        if !unneeded.is_empty() {
-            self.free(journal, &unneeded)?;
-        }
-        let needed: Vec<_> = complete.into_iter().filter(|(.., live)| *live > 0).collect();
-        let (bytes, live) = needed.iter().fold((0, 0), |sum, (_, bytes, live)| (sum.0 + bytes, sum.1 + live));
-        let is_crowded = needed.len() as u64 > SEGMENTS_SPARE + 2 * bytes / self.options.segment_bytes;
-        if !is_crowded && bytes <= self.options.journal_bytes + 2 * live {
-            return Ok(());
-        }
-        let movable = needed.iter().filter(|(number, ..)| !pinned.contains(number));
-        let least = match is_crowded {
-            true => movable.min_by_key(|(_, _, live)| *live),
-            false => movable.min_by_key(|(_, bytes, live)| live * 1_000 / (*bytes).max(1)),
-        };
-        match least {
-            Some((number, ..)) => self.copy_forward(journal, *number),
-            None => Ok(()),
-        }
-    }
-
-    fn free(&self, journal: &mut Journal, segments: &[u32]) -> Result<(), StoreError> {
-        journal.free(segments)?;
-        let mut catalog = self.catalog();
-        segments.iter().for_each(|segment| catalog.forget(*segment));
-        Ok(())
-    }
-
-    /// Copies what is needed of a segment to the journal's end, then frees it.
-    fn copy_forward(&self, journal: &mut Journal, segment: u32) -> Result<(), StoreError> {
-        let index = journal.index(segment)?;
-        let Some(file) = self.catalog().file(segment) else { return Ok(()) };
-        let mut batch = Batch::default();
-        for placed in index.records.iter().filter(|placed| placed.head.kind != Kind::End) {
-            if !self.catalog().needs(placed) {
-                continue;
-            }
-            let bytes = match journal::read_record(&*file, placed) {
-                Ok(bytes) => bytes,
-                Err(why) => {
-                    tracing::error!(segment, %why, "a segment is damaged; it's left as it is");
-                    self.pinned.lock().unwrap_or_else(PoisonError::into_inner).insert(segment);
-                    continue;
-                }
-            };
-            let decode = |(_, payload)| segment::decode_entry(index.format, payload);
-            match placed.head.kind {
-                Kind::Entry => match segment::record(&bytes).and_then(decode) {
-                    Some(entry) => batch.copy(placed.head, &bytes, Some(entry)),
-                    None => drop(self.pinned.lock().unwrap_or_else(PoisonError::into_inner).insert(segment)),
-                },
-                _ => batch.copy(placed.head, &bytes, None),
-            }
-            if batch.bytes() >= COPY_BYTES {
-                self.write(journal, &std::mem::take(&mut batch))?;
-            }
-        }
-        if !batch.is_empty() {
-            self.write(journal, &batch)?;
-        }
-        let is_needed = self.catalog().live(segment) > 0;
-        if is_needed { Ok(()) } else { self.free(journal, &[segment]) }
-    }
 }
 
 impl Store for DiskStore {
@@ -396,18 +259,7 @@ impl Store for DiskStore {
     }
 
     fn load(&self, name: &DocName) -> Result<Stored, StoreError> {
-        let Some(mut plan) = self.plan(name)? else { return Ok(Stored::default()) };
-        loop {
-            let error = match self.read(name, &plan) {
-                Err(error) => error,
-                stored => return stored,
-            };
-            // A snapshot that was forgotten while it was read has newer ones in its place.
-            match self.plan(name)? {
-                Some(now) if now.entry != plan.entry => plan = now,
-                _ => return Err(error),
-            }
-        }
+        self.read(name)
     }
 
     fn append(&self, records: &[Append]) -> Result<(), StoreError> {
