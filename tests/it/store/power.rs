@@ -3,6 +3,8 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use y_mesh::store::DiskOptions;
+
 use super::rounds;
 use super::scenario::{Owed, Run, options};
 use super::simulation::Disk;
@@ -11,38 +13,44 @@ use crate::support::random::Random;
 /// Of so many changes, the power is cut at one: that makes more scenarios of as many cuts.
 const STRIDE: usize = 3;
 
-/// How often the power was cut, and how often once more after that.
+/// How often the power was cut, and how often once more after that; and how often all indexes were lost then.
 #[derive(Debug, Default)]
 struct Cuts {
     first: usize,
     second: usize,
+    without_indexes: usize,
+}
+
+/// Starts the store on what a power cut left, and uses it.
+fn start_after_cut(disk: &Disk, owed: &Arc<Owed>, options: DiskOptions, random: &mut Random) -> Run {
+    let mut run = Run::new(disk.after_cut(random), options, owed.clone());
+    run.simulation.keep_moments();
+    let done = run.open().and_then(|()| run.steps(3, random));
+    done.unwrap_or_else(|error| panic!("the store doesn't work after a power cut: {error}"));
+    run.close();
+    run
 }
 
 /// Cuts the power at every change of a scenario, and once more at one of those of the start that follows.
 fn cut_everywhere(seed: u64, cuts: &mut Cuts) {
     let mut random = Random::new(seed);
     let options = options(&mut random);
-    let mut run = Run::new(Disk::new(), options, Arc::default());
+    let mut run = Run::new(Disk::default(), options, Arc::default());
     run.simulation.keep_moments();
-    run.open().unwrap();
-    run.steps(40, &mut random).unwrap();
+    run.open().and_then(|()| run.steps(40, &mut random)).unwrap();
     run.close();
     run.moments.push((run.simulation.disk(), run.owed.clone()));
-    for (at, (disk, owed)) in run.moments.iter().enumerate().skip(random.below(STRIDE)).step_by(STRIDE) {
-        let again = |disk: &Disk, owed: &Arc<Owed>, random: &mut Random| {
-            let mut run = Run::new(disk.after_cut(random), options, owed.clone());
-            run.simulation.keep_moments();
-            let done = run.open().and_then(|()| run.steps(3, random));
-            done.unwrap_or_else(|error| panic!("after a cut before change {at}: {error}"));
-            run.close();
-            run
-        };
-        let second = again(disk, owed, &mut random);
+    for (disk, owed) in run.moments.iter().skip(random.below(STRIDE)).step_by(STRIDE) {
+        let once = start_after_cut(disk, owed, options, &mut random);
         cuts.first += 1;
-        if !second.moments.is_empty() {
-            let (disk, owed) = &second.moments[random.below(second.moments.len())];
-            again(disk, owed, &mut random);
-            cuts.second += 1;
+        let (disk, owed) = &once.moments[random.below(once.moments.len())];
+        let twice = start_after_cut(disk, owed, options, &mut random);
+        cuts.second += 1;
+        if random.percent(10) {
+            // Segments that are complete say all that their indexes do.
+            let disk = twice.simulation.disk().without(".index");
+            start_after_cut(&disk, &twice.owed, options, &mut random);
+            cuts.without_indexes += 1;
         }
     }
 }

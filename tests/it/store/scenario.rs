@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use y_mesh::document::{Record, Stored};
@@ -78,10 +78,10 @@ impl Owed {
         }
     }
 
-    /// Something is to be done.
-    fn begin(&mut self, step: &Step) {
+    /// Something is to be done, in any order.
+    fn begin<'a>(&mut self, steps: impl IntoIterator<Item = &'a Step>) {
         self.after = self.before.clone();
-        step.change(&mut self.after);
+        steps.into_iter().for_each(|step| step.change(&mut self.after));
         for (name, stored) in &self.after.0 {
             let history = self.history.entry(name.clone()).or_default();
             let last = history.records.last().map_or(Seq(0), |(seq, _)| *seq);
@@ -167,6 +167,19 @@ impl Step {
         Self::Import(doc.clone(), source.0[&doc].clone())
     }
 
+    /// What may be done meanwhile, to other documents.
+    fn interlude(&self, model: &Model, random: &mut Random) -> Option<Self> {
+        let Self::Compact(compacted, ..) = self else { return None };
+        let other = Self::random(model, random);
+        let is_apart = match &other {
+            Self::Append(records) => records.iter().all(|record| record.name != *compacted),
+            Self::Create(doc, _) | Self::Delete(doc, ..) => doc != compacted,
+            Self::Close => true,
+            _ => false,
+        };
+        is_apart.then_some(other)
+    }
+
     fn change(&self, model: &mut Model) {
         match self {
             Self::Append(records) => model.append(records),
@@ -196,7 +209,7 @@ pub struct Run {
     pub owed: Arc<Owed>,
     pub moments: Vec<(Disk, Arc<Owed>)>,
     pub options: DiskOptions,
-    store: Option<DiskStore>,
+    store: Option<Arc<DiskStore>>,
 }
 
 impl Run {
@@ -211,7 +224,7 @@ impl Run {
         let volumes = Arc::new(self.simulation.clone());
         let opened = DiskStore::open_on(volumes.clone(), volumes, Path::new("/srv/data"), self.options);
         self.note_moments();
-        self.store = Some(opened?);
+        self.store = Some(Arc::new(opened?));
         self.owed = Arc::new(self.found()?);
         Ok(())
     }
@@ -224,7 +237,7 @@ impl Run {
 
     /// Does something; the store owes what was before and what comes after as long as it isn't done.
     fn step(&mut self, step: &Step) -> Result<(), StoreError> {
-        Arc::make_mut(&mut self.owed).begin(step);
+        Arc::make_mut(&mut self.owed).begin([step]);
         let done = step.perform(self.store());
         self.note_moments();
         done?;
@@ -232,10 +245,42 @@ impl Run {
         if matches!(step, Step::Reopen) { self.open() } else { Ok(()) }
     }
 
+    /// Does something, and another thing while it flushes the snapshots.
+    fn step_with_interlude(&mut self, step: &Step, interlude: Step) -> Result<(), StoreError> {
+        let (shared, store, simulation) = (Arc::new(interlude), self.shared_store(), self.simulation.clone());
+        let (interlude, outcome) = (shared.clone(), Arc::new(OnceLock::new()));
+        let told = outcome.clone();
+        self.simulation.meanwhile(move || {
+            let done = interlude.perform(&store);
+            let _ = told.set((simulation.moments(), done));
+        });
+        Arc::make_mut(&mut self.owed).begin([step, &*shared]);
+        let done = step.perform(self.store());
+        self.simulation.without_interlude();
+        match Arc::into_inner(outcome).and_then(OnceLock::into_inner) {
+            // There was nothing to flush.
+            None => Arc::make_mut(&mut self.owed).begin([step]),
+            Some((count, interlude)) => {
+                self.note_moments_until(count);
+                interlude?;
+                // That is owed from now on, whatever becomes of the other.
+                shared.change(&mut Arc::make_mut(&mut self.owed).before);
+            }
+        }
+        self.note_moments();
+        done?;
+        Arc::make_mut(&mut self.owed).end();
+        Ok(())
+    }
+
     /// Does things at random, and reads all there is.
     pub fn steps(&mut self, count: usize, random: &mut Random) -> Result<(), StoreError> {
         for _ in 0..count {
-            self.step(&Step::random(&self.owed.before, random))?;
+            let step = Step::random(&self.owed.before, random);
+            match step.interlude(&self.owed.before, random) {
+                Some(interlude) => self.step_with_interlude(&step, interlude)?,
+                None => self.step(&step)?,
+            }
         }
         self.check()
     }
@@ -258,8 +303,17 @@ impl Run {
         self.store.as_ref().unwrap()
     }
 
+    fn shared_store(&self) -> Arc<DiskStore> {
+        self.store.clone().unwrap()
+    }
+
     fn note_moments(&mut self) {
-        let moments = self.simulation.take_moments().into_iter();
+        self.note_moments_until(usize::MAX);
+    }
+
+    /// What follows after the first `count` is left for another time.
+    fn note_moments_until(&mut self, count: usize) {
+        let moments = self.simulation.take_moments(count).into_iter();
         self.moments.extend(moments.map(|disk| (disk, self.owed.clone())));
     }
 }

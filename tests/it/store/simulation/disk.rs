@@ -19,12 +19,14 @@ pub struct Disk {
     pub volumes: BTreeMap<u32, Arc<Keys>>,
 }
 
-impl Disk {
-    pub fn new() -> Self {
+impl Default for Disk {
+    fn default() -> Self {
         let directories = BTreeMap::from([(PathBuf::from("/"), Arc::default())]);
         Self { directories, files: BTreeMap::new(), volumes: BTreeMap::new() }
     }
+}
 
+impl Disk {
     /// What may be there after a power cut.
     pub fn after_cut(&self, random: &mut Random) -> Self {
         let mut directories: BTreeMap<PathBuf, Arc<Entries>> = BTreeMap::new();
@@ -42,6 +44,17 @@ impl Disk {
         let files = files.map(|file| (file, Arc::new(self.files[&file].after_cut(random)))).collect();
         let volumes = self.volumes.iter().map(|(number, keys)| (*number, Arc::new(keys.after_cut(random)))).collect();
         Self { directories, files, volumes }
+    }
+
+    /// The disk without the files of this ending.
+    pub fn without(&self, ending: &str) -> Self {
+        let mut disk = self.clone();
+        for entries in disk.directories.values_mut().map(Arc::make_mut) {
+            let names: Vec<_> =
+                entries.now.keys().filter(|name| name.to_string_lossy().ends_with(ending)).cloned().collect();
+            names.iter().for_each(|name| entries.remove(name));
+        }
+        disk
     }
 
     /// What is in a directory, for who looks now.

@@ -9,6 +9,7 @@ mod volume;
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
+use std::fmt::{self, Debug, Formatter};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -23,16 +24,28 @@ use crate::support::random::Random;
 #[derive(Clone, Debug)]
 pub struct Simulation(Arc<Mutex<State>>);
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct State {
     disk: Disk,
     locked: BTreeSet<PathBuf>,
     calls: Vec<Call>,
     /// The disk before each call that changes something, if they're wanted.
-    moments: Option<Vec<Disk>>,
+    moments: Vec<Disk>,
+    keeps_moments: bool,
     fault: Option<Fault>,
     /// The calls that failed.
     failed: Vec<Call>,
+    interlude: Interlude,
+}
+
+/// What is done while a volume of snapshots is flushed.
+#[derive(Default)]
+struct Interlude(Option<Box<dyn FnOnce() + Send>>);
+
+impl Debug for Interlude {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str("Interlude")
+    }
 }
 
 /// A call that fails.
@@ -93,15 +106,7 @@ impl Call {
 
 impl Simulation {
     pub fn new(disk: Disk) -> Self {
-        let locked = BTreeSet::new();
-        Self(Arc::new(Mutex::new(State {
-            disk,
-            locked,
-            calls: Vec::new(),
-            moments: None,
-            fault: None,
-            failed: Vec::new(),
-        })))
+        Self(Arc::new(Mutex::new(State { disk, ..State::default() })))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -120,12 +125,37 @@ impl Simulation {
 
     /// From now on, the disk is kept as it is before every change.
     pub fn keep_moments(&self) {
-        self.state().moments = Some(Vec::new());
+        self.state().keeps_moments = true;
     }
 
-    /// What was kept since this was called last.
-    pub fn take_moments(&self) -> Vec<Disk> {
-        self.state().moments.as_mut().map(std::mem::take).unwrap_or_default()
+    /// The first of those that were kept since this was called last.
+    pub fn take_moments(&self, count: usize) -> Vec<Disk> {
+        let mut state = self.state();
+        let moments = &mut state.moments;
+        let rest = moments.split_off(count.min(moments.len()));
+        std::mem::replace(moments, rest)
+    }
+
+    /// How often the disk was kept since then.
+    pub fn moments(&self) -> usize {
+        self.state().moments.len()
+    }
+
+    /// Has something be done when a volume of snapshots is flushed next.
+    pub fn meanwhile(&self, interlude: impl FnOnce() + Send + 'static) {
+        self.state().interlude.0 = Some(Box::new(interlude));
+    }
+
+    /// What waits for a flush isn't done any more.
+    pub fn without_interlude(&self) {
+        self.state().interlude.0 = None;
+    }
+
+    fn perform_interlude(&self) {
+        let interlude = self.state().interlude.0.take();
+        if let Some(interlude) = interlude {
+            interlude();
+        }
     }
 
     /// Makes a call fail.
@@ -152,9 +182,9 @@ impl Simulation {
         part: impl FnOnce(&mut State, &mut Random),
     ) -> io::Result<T> {
         let mut state = self.state();
-        if state.moments.is_some() && call.is_change() {
+        if state.keeps_moments && call.is_change() {
             let disk = state.disk.clone();
-            state.moments.get_or_insert_default().push(disk);
+            state.moments.push(disk);
         }
         state.calls.push(call);
         let number = state.calls.len() - 1;

@@ -61,6 +61,7 @@ impl Volume for Open {
     }
 
     fn flush(&self) -> Result<(), VolumeError> {
+        self.simulation.perform_interlude();
         self.change(Keys::flush)
     }
 
