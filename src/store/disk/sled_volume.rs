@@ -79,8 +79,10 @@ impl Volumes for SledVolumes {
 
     fn open(&self, number: u32) -> Result<Arc<dyn Volume>, VolumeError> {
         let path = self.path(number);
-        fs::create_dir_all(&path)?;
-        sync_directory(&self.root)?;
+        if !path.exists() {
+            fs::create_dir(&path)?;
+            sync_directory(&self.root)?;
+        }
         Ok(Arc::new(SledVolume::open(&path, self.sync.clone())?))
     }
 
@@ -108,13 +110,14 @@ struct SledVolume {
 
 impl SledVolume {
     fn open(path: &Path, sync: SyncFile) -> Result<Self, VolumeError> {
+        let is_new = !path.join("db").exists();
         remove_unfinished(path)?;
         let tree = match open(path) {
             Ok(tree) => tree,
             Err(why) if is_locked(&why) => return Err(VolumeError::Damaged(why)),
             Err(_) => {
-                // What sled sums up of its file can be summed up again.
-                remove(path, |name| name.starts_with("snap."))?;
+                // What sled sums up of its file can be summed up again, and its settings are always the same.
+                remove(path, |name| name.starts_with("snap.") || name == "conf")?;
                 open(path).map_err(VolumeError::Damaged)?
             }
         };
@@ -125,10 +128,13 @@ impl SledVolume {
             unsynced: AtomicUsize::new(0),
             has_failed: AtomicBool::new(false),
         };
-        // It's written once, and sled never syncs it.
-        (volume.sync)(&path.join("conf"))?;
+        // What sled found may never have been synced, and from now on it takes it for durable.
         volume.flush()?;
-        sync_directory(path)?;
+        if is_new {
+            // It's written once, and sled never syncs it.
+            (volume.sync)(&path.join("conf"))?;
+            sync_directory(path)?;
+        }
         Ok(volume)
     }
 

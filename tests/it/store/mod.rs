@@ -16,16 +16,21 @@ mod power;
 mod retired;
 mod scenario;
 mod simulation;
+mod space;
 mod torn;
 mod volume_cuts;
+mod volume_damage;
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use y_mesh::document::{Record, Stored, Tombstone, WallTime};
+use y_mesh::store::disk::SledVolumes;
+use y_mesh::store::file_system::System;
 use y_mesh::store::{Append, DiskOptions, DiskStore, Durability, StoreError};
 use y_mesh::{ClientId, DocName, Seq};
 
@@ -55,6 +60,12 @@ impl Place {
         options.journal_bytes = 4 * segment_bytes;
         options.volume_bytes = 1 << 20;
         DiskStore::open_with(&self.0, options)
+    }
+
+    /// Opens it where no power fails: volumes of snapshots aren't synced.
+    fn open_unsynced(&self, options: DiskOptions) -> Result<DiskStore, StoreError> {
+        let volumes = SledVolumes::synced_by(&self.0.join("snapshots"), Arc::new(|_| Ok(())))?;
+        DiskStore::open_on(Arc::new(System), Arc::new(volumes), &self.0, options)
     }
 
     /// A copy of all that is there now, also while the store is open.
