@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::copying::{all_of, copy};
-use super::unfinished::Unfinished;
+use super::unfinished::{Unfinished, is_unfinished};
 use super::{Failure, opening};
 
 pub const EXAMPLES: &str = "\
@@ -46,6 +46,12 @@ impl Restore {
         opening::start_log();
         let target = Unfinished::new(&self.directory)?;
         let locked = "stop who has it; or, if that's a server, take a backup of it with `y-mesh backup` first";
+        if is_unfinished(&self.backup) {
+            let backup = self.backup.display();
+            return Err(Failure(format!(
+                "{backup} was never finished: what it doesn't hold can't be said. If there's nothing else, rename it first"
+            )));
+        }
         let source = opening::to_copy(&self.backup, locked)?;
         copy(all_of(&source), &target, &format!("Restored into {}", self.directory.display()))
     }

@@ -59,6 +59,11 @@ impl Unfinished {
     }
 }
 
+/// Whether a name says that a directory isn't whole.
+pub fn is_unfinished(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.to_string_lossy().ends_with(ENDING))
+}
+
 /// Whether nothing is there, or an empty directory.
 fn is_free(path: &Path) -> io::Result<bool> {
     match fs::read_dir(path) {

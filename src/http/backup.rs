@@ -17,8 +17,8 @@ use super::credentials;
 use super::head::Head;
 use super::problem::Problem;
 use super::shared::Shared;
-use crate::node::backup::{self, Backup};
-use crate::node::{Denied, Error};
+use crate::node::backup::NOT_ALL;
+use crate::node::{Backup, Denied, Error};
 
 /// Bytes that are handed to the connection at a time. Within the time of a write, so many must leave.
 const PIECE: usize = 256 << 10;
@@ -27,7 +27,7 @@ pub(super) async fn answer(shared: &Shared, head: &Head) -> Result<Response, Pro
     head.allow(&[Method::GET])?;
     shared.policy.admit_origin(head, shared.node.metrics())?;
     let backup = shared.node.backup(credentials::request(head)).await.map_err(|error| match error {
-        Error::Denied(Denied::Forbidden) => Problem::forbidden(backup::said(&error)),
+        Error::Denied(Denied::Forbidden) => Problem::forbidden(NOT_ALL),
         other => other.into(),
     })?;
     let (sender, pieces) = mpsc::channel(1);
@@ -43,9 +43,8 @@ pub(super) async fn answer(shared: &Shared, head: &Head) -> Result<Response, Pro
 
 /// Reads on as the peer takes it, until it's complete or nobody takes it any more.
 async fn send(mut backup: Backup, pieces: mpsc::Sender<Bytes>) {
-    let mut parts = Some(vec![backup::head()]);
-    while let Some(ready) = parts {
-        for mut part in ready {
+    while let Some(parts) = backup.next().await {
+        for mut part in parts {
             while !part.is_empty() {
                 let piece = part.split_to(part.len().min(PIECE));
                 if pieces.send(piece).await.is_err() {
@@ -53,7 +52,6 @@ async fn send(mut backup: Backup, pieces: mpsc::Sender<Bytes>) {
                 }
             }
         }
-        parts = backup.next().await;
     }
 }
 

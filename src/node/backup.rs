@@ -1,6 +1,7 @@
 //! A backup of a node that goes on working: all that its store keeps, a document after the other.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
@@ -9,7 +10,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::{Denied, Error, Node, QUESTIONS_MAX, Request};
 use crate::document::Access;
-use crate::id::DocName;
+use crate::id::{DocName, Identity};
 use crate::store::dump::{self, Encoded};
 use crate::store::{Store, StoreError};
 
@@ -18,15 +19,20 @@ const NAMES: usize = 100;
 /// Bytes that are read at a time: as many small documents, or one large one.
 const BYTES: usize = 256 << 10;
 
-/// A backup on its way to somebody who may manage every document.
-pub(crate) struct Backup {
+/// What somebody is told who may not manage every document.
+pub(crate) const NOT_ALL: &str = "a backup is for those who may manage every document";
+
+/// A backup on its way to somebody who may manage every document: [`Node::backup`].
+pub struct Backup {
     node: Node,
     request: Arc<Request>,
+    who: Identity,
     /// Those of the next documents; then it goes on after this one.
     names: VecDeque<DocName>,
     after: Option<DocName>,
     documents: u64,
     damaged: u64,
+    has_begun: bool,
     has_ended: bool,
     _permit: OwnedSemaphorePermit,
 }
@@ -41,38 +47,45 @@ struct Read {
 }
 
 impl Node {
-    /// Begins a backup for somebody.
+    /// Begins a backup for somebody: all that is kept of every document, in the form of [`dump`]. No document is opened for it,
+    /// and none waits for it. What was durable before this was called is in it.
     ///
     /// # Errors
     /// [`Error::Denied`] if it isn't known who that is, or not every document may be managed: a backup that left some out without
     /// a word would be worse than none. [`Error::TooManyBackups`] if others are being taken.
-    pub(crate) async fn backup(&self, request: Request) -> Result<Backup, Error> {
+    pub async fn backup(&self, request: Request) -> Result<Backup, Error> {
         let permit = self.shared().backups.clone().try_acquire_owned().map_err(|_| Error::TooManyBackups)?;
         let mut backup = Backup {
             node: self.clone(),
             request: Arc::new(request),
+            who: Identity::anonymous(),
             names: VecDeque::new(),
             after: None,
             documents: 0,
             damaged: 0,
+            has_begun: false,
             has_ended: false,
             _permit: permit,
         };
         backup.look_further().await?;
         if backup.names.is_empty() {
             // Where there's nothing to ask about, it's asked about a document that there isn't.
-            may_take(self.clone(), backup.request.clone(), Self::drawn_name()).await?;
+            backup.who = may_take(self.clone(), backup.request.clone(), Self::drawn_name()).await?;
         }
+        tracing::info!(who = %backup.who.0, "a backup begins");
         Ok(backup)
     }
 }
 
 impl Backup {
-    /// The next bytes of the dump behind its head, in parts; `None` when it's complete. Whatever prevents that is said in the
-    /// dump itself.
+    /// The next bytes of the dump, in parts; `None` behind its end. At most one document is in memory for it, or a few small
+    /// ones. If it can't be completed, the dump itself says so.
     pub async fn next(&mut self) -> Option<Vec<Bytes>> {
         if self.has_ended {
             return None;
+        }
+        if !std::mem::replace(&mut self.has_begun, true) {
+            return Some(vec![dump::head()]);
         }
         let parts = self.read_on().await.unwrap_or_else(|error| {
             tracing::warn!(%error, "a backup isn't complete");
@@ -91,7 +104,7 @@ impl Backup {
         }
         if self.names.is_empty() {
             self.has_ended = true;
-            tracing::info!(documents = self.documents, damaged = self.damaged, "a backup was taken");
+            tracing::info!(who = %self.who.0, documents = self.documents, damaged = self.damaged, "a backup was taken");
             return Ok(Encoded::end(self.documents, self.damaged).parts);
         }
         let (store, mut names) = (self.node.shared().store.clone(), std::mem::take(&mut self.names));
@@ -109,22 +122,23 @@ impl Backup {
         let names = self.node.blocking(move || store.kept(after.as_ref(), NAMES)).await??;
         let questions = names.iter().map(|name| may_take(self.node.clone(), self.request.clone(), name.clone()));
         let answers = stream::iter(questions.collect::<Vec<_>>()).buffer_unordered(QUESTIONS_MAX);
-        answers.try_collect::<()>().await?;
+        let mut who: Vec<Identity> = answers.try_collect().await?;
+        self.who = who.pop().unwrap_or_else(|| self.who.clone());
         self.after = names.last().cloned().or(self.after.take());
         self.names = names.into();
         Ok(())
     }
 }
 
-async fn may_take(node: Node, request: Arc<Request>, name: DocName) -> Result<(), Denied> {
+async fn may_take(node: Node, request: Arc<Request>, name: DocName) -> Result<Identity, Denied> {
     let grant = node.authorize(&request, &name).await?;
-    if grant.access < Access::Manage { Err(Denied::Forbidden) } else { Ok(()) }
+    if grant.access < Access::Manage { Err(Denied::Forbidden) } else { Ok(grant.identity) }
 }
 
 /// Why a backup ends, for who takes it. No name: it may be one that isn't theirs to know.
-pub(crate) fn said(error: &Error) -> String {
+fn said(error: &Error) -> String {
     match error {
-        Error::Denied(Denied::Forbidden) => "a backup is for those who may manage every document".into(),
+        Error::Denied(Denied::Forbidden) => NOT_ALL.into(),
         Error::Store(_) => "the store failed".into(),
         other => other.to_string(),
     }
@@ -182,7 +196,8 @@ fn joined(parts: Vec<Bytes>) -> Vec<Bytes> {
     joined
 }
 
-/// What the dump begins with.
-pub(crate) fn head() -> Bytes {
-    dump::head()
+impl fmt::Debug for Backup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Backup").field("after", &self.after).field("documents", &self.documents).finish_non_exhaustive()
+    }
 }

@@ -23,6 +23,7 @@ use tokio::sync::{Semaphore, oneshot, watch};
 use tokio::time::Instant;
 
 pub use access::{Authorize, Denied, Grant, Request, Token};
+pub use backup::Backup;
 pub use handle::{DocumentHandle, Seat};
 pub use mailbox::Closed;
 pub use metrics::Metrics;

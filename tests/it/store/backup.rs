@@ -484,6 +484,8 @@ async fn a_server_that_is_killed_amid_a_backup_leaves_nothing_that_looks_whole()
     let program = Program::start(&place).await;
     copies.of_server(&program.address, "next").await.expect(0);
     program.kill().await;
+    copies.restored(&copies.path("backup.partial"), "half").await.failed(&["backup.partial was never finished"]);
+    assert!(copies.has_none("half"));
 }
 
 #[tokio::test]
