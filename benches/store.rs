@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use y_mesh::document::{Record, WallTime};
+use y_mesh::document::{Document, Now, Record, WallTime};
 use y_mesh::store::writer::Writer;
 use y_mesh::store::{Append, DiskStore, Store};
-use y_mesh::{DocName, Identity, Seq};
+use y_mesh::yrs::{Doc, ReadTxn, StateVector, Text, TextRef, Transact};
+use y_mesh::{ClientId, DocName, Identity, Seq};
 
 /// How long each number of writers is measured.
 const MEASURED: Duration = Duration::from_secs(5);
@@ -25,7 +26,9 @@ fn main() {
         acknowledgements(&root.join(writers.to_string()), writers);
     }
     space(&root.join("space"));
+    typed(&root.join("typed"));
     documents(&root.join("documents"));
+    cold(&root.join("cold"));
     std::fs::remove_dir_all(&root).expect("the directory can be removed");
 }
 
@@ -76,7 +79,7 @@ fn acknowledgements(path: &Path, writers: usize) {
     );
 }
 
-/// A million updates over a thousand documents, each with a snapshot of 10 to 60 KB every 200.
+/// A million updates over a thousand documents, each with a snapshot of 10 to 60 KB every 200 that can't be compressed.
 fn space(path: &Path) {
     let store = DiskStore::open(path).expect("it opens");
     let started = Instant::now();
@@ -90,12 +93,98 @@ fn space(path: &Path) {
             store.compact(&name(number), Seq(round), &snapshot.into()).expect("it's compacted");
         }
     }
-    let disk = bytes_below(path);
-    let ratio = disk as f64 / live as f64;
     println!("1,000,000 updates over 1,000 documents, {:.1} s", started.elapsed().as_secs_f64());
-    println!("  live snapshots {} MB, on disk {} MB: {ratio:.1} times", live >> 20, disk >> 20);
+    taken(path, live);
     drop(store);
     started_again(path);
+}
+
+fn taken(path: &Path, live: usize) {
+    let disk = bytes_below(path);
+    let ratio = disk as f64 / live as f64;
+    println!("  live snapshots {} MB, on disk {} MB: {ratio:.1} times", live >> 20, disk >> 20);
+}
+
+/// A million keystrokes over a thousand documents of text, each with a snapshot every 200.
+fn typed(path: &Path) {
+    let store = DiskStore::open(path).expect("it opens");
+    let started = Instant::now();
+    let mut authors: Vec<_> = (0..1_000).map(Author::new).collect();
+    for round in 1..=1_000u64 {
+        let append = |(number, author): (usize, &mut Author)| {
+            let record = Record { update: author.type_one(round).into(), ..record() };
+            Append { name: name(number), seq: Seq(round), record }
+        };
+        store.append(&authors.iter_mut().enumerate().map(append).collect::<Vec<_>>()).expect("it's written");
+        for number in (0..1_000).filter(|number| (round + *number as u64).is_multiple_of(200)) {
+            store.compact(&name(number), Seq(round), &authors[number].all().into()).expect("it's compacted");
+        }
+    }
+    println!("1,000,000 keystrokes over 1,000 documents of text, {:.1} s", started.elapsed().as_secs_f64());
+    taken(path, authors.iter().map(|author| author.all().len()).sum());
+}
+
+/// Somebody who types, and moves the caret now and then.
+struct Author {
+    doc: Doc,
+    text: TextRef,
+    caret: u32,
+    state: u64,
+}
+
+impl Author {
+    fn new(number: usize) -> Self {
+        let doc = Doc::with_client_id(number as u64 + 1);
+        let text = doc.get_or_insert_text("text");
+        Self { doc, text, caret: 0, state: number as u64 }
+    }
+
+    /// The update of a keystroke.
+    fn type_one(&mut self, round: u64) -> Vec<u8> {
+        self.state = self.state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(round);
+        let letter = char::from(b'a' + (self.state >> 59) as u8 % 26).to_string();
+        let mut transaction = self.doc.transact_mut();
+        if (self.state >> 32).is_multiple_of(40) {
+            self.caret = (self.state >> 40) as u32 % (self.text.len(&transaction) + 1);
+        }
+        self.text.insert(&mut transaction, self.caret, &letter);
+        self.caret += 1;
+        transaction.encode_update_v1()
+    }
+
+    fn all(&self) -> Vec<u8> {
+        self.doc.transact().encode_state_as_update_v1(&StateVector::default())
+    }
+}
+
+/// A document of 300 KB whose file was just opened, read and built.
+fn cold(path: &Path) {
+    let (mut author, doc) = (Author::new(1), name(1));
+    let mut round = 0;
+    while author.all().len() < 300_000 {
+        (0..1_000).for_each(|_| {
+            drop(author.type_one({
+                round += 1;
+                round
+            }))
+        });
+    }
+    {
+        let store = DiskStore::open(path).expect("it opens");
+        store.append(&[Append { name: doc.clone(), seq: Seq(1), record: record() }]).expect("it's written");
+        store.compact(&doc, Seq(1), &author.all().into()).expect("it's compacted");
+    }
+    let opened = || {
+        let store = DiskStore::open(path).expect("it opens");
+        let started = Instant::now();
+        let stored = store.load(&doc).expect("it loads");
+        Document::open(&stored, ClientId(7), Arc::default(), Now::default()).expect("it's a document");
+        started.elapsed().as_secs_f64() * 1e3
+    };
+    let mut times: Vec<_> = (0..21).map(|_| opened()).collect();
+    times.sort_by(f64::total_cmp);
+    println!("a document of {} KB of {} keystrokes", author.all().len() / 1_000, round);
+    println!("  opened cold in {:.2} ms ({:.2} to {:.2}, 21 times)", times[10], times[0], times[20]);
 }
 
 /// Bytes that don't repeat, 10 to 60 KB of them.
@@ -120,12 +209,21 @@ fn documents(path: &Path) {
 }
 
 fn started_again(path: &Path) {
-    let started = Instant::now();
+    let (started, before) = (Instant::now(), memory());
     let store = DiskStore::open(path).expect("it opens");
     println!("  opened again in {} ms", started.elapsed().as_millis());
+    if let (Some(before), Some(after)) = (before, memory()) {
+        println!("  takes {} MB of memory", after.saturating_sub(before) >> 10);
+    }
     let started = Instant::now();
     store.load(&name(500)).expect("it loads");
     println!("  one document read in {:.2} ms", started.elapsed().as_secs_f64() * 1e3);
+}
+
+/// KB that the process has in memory, where the system says so.
+fn memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")?.parse().ok())
 }
 
 /// Bytes that the files below take, as the system counts blocks.
