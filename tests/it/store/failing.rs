@@ -123,3 +123,22 @@ fn a_call_that_fails_is_told_and_costs_nothing() {
         assert!(outcomes.get(kind).is_some_and(|(told, _)| *told > 0), "{kind:?} fails, and that's told");
     }
 }
+
+#[test]
+fn directories_above_that_cant_be_synced_are_borne() {
+    let new = || Run::new(Disk::default(), options(&mut Random::new(0)), Arc::default());
+    let mut usual = new();
+    usual.open().unwrap();
+    let is_sync = |(_, call): &(usize, Call)| *call == Call::SyncDirectory;
+    // Of `/srv` and `/`: a new store's directory may lie in ones that are somebody else's.
+    let above: Vec<_> = usual.simulation.calls().into_iter().enumerate().filter(is_sync).take(2).collect();
+    for (kind, is_borne) in
+        [(ErrorKind::PermissionDenied, true), (ErrorKind::Unsupported, true), (ErrorKind::Other, false)]
+    {
+        for (call, _) in &above {
+            let mut run = new();
+            run.simulation.fail(Fault { call: *call, kind, seed: 0, is_full: false });
+            assert_eq!(run.open().is_ok(), is_borne, "{kind:?}");
+        }
+    }
+}
