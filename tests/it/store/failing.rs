@@ -42,22 +42,12 @@ fn fail_once(seed: u64, call: usize, outcomes: &mut Outcomes) {
     let is_full = kind == ErrorKind::StorageFull && random.percent(50);
     let (mut run, done) = scenario(seed, Some(Fault { call, kind, seed: random.next(), is_full }));
     let failed = run.simulation.failed()[0];
-    match &done {
-        Ok(()) => assert!(is_about_reading(failed), "nobody is told that {failed:?} failed"),
-        Err(StoreError::Io(error)) => assert_eq!(error.kind(), kind, "{failed:?} failed, and that's told"),
-        Err(StoreError::Damaged { .. }) => assert!(is_about_reading(failed), "{failed:?} failed: {done:?}"),
-        Err(StoreError::Unreadable { .. }) => assert!(!run.is_open(), "{failed:?} failed: {done:?}"),
-        Err(other) => panic!("{failed:?} failed: {other}"),
-    }
+    is_told(&run, &done, failed, kind);
     let outcome = outcomes.entry(failed).or_default();
     let counted = if done.is_err() { &mut outcome.0 } else { &mut outcome.1 };
     *counted += 1;
     if run.is_open() {
-        match run.check() {
-            // A volume that couldn't be opened.
-            Err(StoreError::Damaged { .. }) if failed == Call::VolumeOpen => {}
-            read => read.unwrap_or_else(|error| panic!("{failed:?} failed, and then nothing can be read: {error}")),
-        }
+        goes_on_reading(&run, failed);
         // As long as the snapshots' volumes alone failed, the journal is as good as before.
         if done.is_err() && !is_about_reading(failed) && !failed.is_about_snapshots() {
             let refused = run.store().append(&[append(&name("after the error"), 1, 10)]);
@@ -68,6 +58,25 @@ fn fail_once(seed: u64, call: usize, outcomes: &mut Outcomes) {
     start_clean(Run::new(disk.after_cut(&mut random), run.options, owed), &mut random);
     fail_again(&mut run, &mut random);
     start_clean(run, &mut random);
+}
+
+/// Whether the failure is told as what it is.
+fn is_told(run: &Run, done: &Result<(), StoreError>, failed: Call, kind: ErrorKind) {
+    match done {
+        Ok(()) => assert!(is_about_reading(failed), "nobody is told that {failed:?} failed"),
+        Err(StoreError::Io(error)) => assert_eq!(error.kind(), kind, "{failed:?} failed, and that's told"),
+        Err(StoreError::Damaged { .. }) => assert!(is_about_reading(failed), "{failed:?} failed: {done:?}"),
+        Err(StoreError::Unreadable { .. }) => assert!(!run.is_open(), "{failed:?} failed: {done:?}"),
+        Err(other) => panic!("{failed:?} failed: {other}"),
+    }
+}
+
+fn goes_on_reading(run: &Run, failed: Call) {
+    match run.check() {
+        // A volume that couldn't be opened.
+        Err(StoreError::Damaged { .. }) if failed == Call::VolumeOpen => {}
+        read => read.unwrap_or_else(|error| panic!("{failed:?} failed, and then nothing can be read: {error}")),
+    }
 }
 
 /// Starts the store on a disk that isn't healed: it's still full, or a call of the start fails.
