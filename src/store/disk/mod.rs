@@ -13,6 +13,7 @@ mod journal;
 mod moving;
 mod packed;
 mod reading;
+mod recovery;
 mod segment;
 mod sled_volume;
 mod snapshots;

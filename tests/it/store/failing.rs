@@ -42,22 +42,12 @@ fn fail_once(seed: u64, call: usize, outcomes: &mut Outcomes) {
     let is_full = kind == ErrorKind::StorageFull && random.percent(50);
     let (mut run, done) = scenario(seed, Some(Fault { call, kind, seed: random.next(), is_full }));
     let failed = run.simulation.failed()[0];
-    match &done {
-        Ok(()) => assert!(is_about_reading(failed), "nobody is told that {failed:?} failed"),
-        Err(StoreError::Io(error)) => assert_eq!(error.kind(), kind, "{failed:?} failed, and that's told"),
-        Err(StoreError::Damaged { .. }) => assert!(is_about_reading(failed), "{failed:?} failed: {done:?}"),
-        Err(StoreError::Unreadable { .. }) => assert!(!run.is_open(), "{failed:?} failed: {done:?}"),
-        Err(other) => panic!("{failed:?} failed: {other}"),
-    }
+    is_told(&run, &done, failed, kind);
     let outcome = outcomes.entry(failed).or_default();
     let counted = if done.is_err() { &mut outcome.0 } else { &mut outcome.1 };
     *counted += 1;
     if run.is_open() {
-        match run.check() {
-            // A volume that couldn't be opened.
-            Err(StoreError::Damaged { .. }) if failed == Call::VolumeOpen => {}
-            read => read.unwrap_or_else(|error| panic!("{failed:?} failed, and then nothing can be read: {error}")),
-        }
+        goes_on_reading(&run, failed);
         // As long as the snapshots' volumes alone failed, the journal is as good as before.
         if done.is_err() && !is_about_reading(failed) && !failed.is_about_snapshots() {
             let refused = run.store().append(&[append(&name("after the error"), 1, 10)]);
@@ -68,6 +58,25 @@ fn fail_once(seed: u64, call: usize, outcomes: &mut Outcomes) {
     start_clean(Run::new(disk.after_cut(&mut random), run.options, owed), &mut random);
     fail_again(&mut run, &mut random);
     start_clean(run, &mut random);
+}
+
+/// Whether the failure is told as what it is.
+fn is_told(run: &Run, done: &Result<(), StoreError>, failed: Call, kind: ErrorKind) {
+    match done {
+        Ok(()) => assert!(is_about_reading(failed), "nobody is told that {failed:?} failed"),
+        Err(StoreError::Io(error)) => assert_eq!(error.kind(), kind, "{failed:?} failed, and that's told"),
+        Err(StoreError::Damaged { .. }) => assert!(is_about_reading(failed), "{failed:?} failed: {done:?}"),
+        Err(StoreError::Unreadable { .. }) => assert!(!run.is_open(), "{failed:?} failed: {done:?}"),
+        Err(other) => panic!("{failed:?} failed: {other}"),
+    }
+}
+
+fn goes_on_reading(run: &Run, failed: Call) {
+    match run.check() {
+        // A volume that couldn't be opened.
+        Err(StoreError::Damaged { .. }) if failed == Call::VolumeOpen => {}
+        read => read.unwrap_or_else(|error| panic!("{failed:?} failed, and then nothing can be read: {error}")),
+    }
 }
 
 /// Starts the store on a disk that isn't healed: it's still full, or a call of the start fails.
@@ -121,5 +130,24 @@ fn a_call_that_fails_is_told_and_costs_nothing() {
     let more = [Call::Rename, Call::Remove, Call::Volume, Call::VolumeOpen, Call::VolumeRead];
     for kind in kinds.iter().chain(&more) {
         assert!(outcomes.get(kind).is_some_and(|(told, _)| *told > 0), "{kind:?} fails, and that's told");
+    }
+}
+
+#[test]
+fn directories_above_that_cant_be_synced_are_borne() {
+    let new = || Run::new(Disk::default(), options(&mut Random::new(0)), Arc::default());
+    let mut usual = new();
+    usual.open().unwrap();
+    let is_sync = |(_, call): &(usize, Call)| *call == Call::SyncDirectory;
+    // Of `/srv` and `/`: a new store's directory may lie in ones that are somebody else's.
+    let above: Vec<_> = usual.simulation.calls().into_iter().enumerate().filter(is_sync).take(2).collect();
+    for (kind, is_borne) in
+        [(ErrorKind::PermissionDenied, true), (ErrorKind::Unsupported, true), (ErrorKind::Other, false)]
+    {
+        for (call, _) in &above {
+            let mut run = new();
+            run.simulation.fail(Fault { call: *call, kind, seed: 0, is_full: false });
+            assert_eq!(run.open().is_ok(), is_borne, "{kind:?}");
+        }
     }
 }

@@ -11,6 +11,7 @@ mod freed;
 #[cfg(feature = "server")]
 mod kill;
 mod lock;
+mod owed;
 mod parallel;
 mod power;
 mod retired;

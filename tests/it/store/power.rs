@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use y_mesh::store::DiskOptions;
 
+use super::owed::Owed;
 use super::rounds;
-use super::scenario::{Owed, Run, options};
+use super::scenario::{Run, options};
 use super::simulation::Disk;
 use crate::support::random::Random;
 
