@@ -110,7 +110,12 @@ struct SledVolume {
 
 impl SledVolume {
     fn open(path: &Path, sync: SyncFile) -> Result<Self, VolumeError> {
-        let is_new = !path.join("db").exists();
+        let file = path.join("db");
+        let is_new = !file.exists();
+        if !is_new {
+            // What sled finds it takes for durable; a process that ended may not have synced it.
+            sync(&file)?;
+        }
         remove_unfinished(path)?;
         let tree = match open(path) {
             Ok(tree) => tree,
@@ -128,7 +133,6 @@ impl SledVolume {
             unsynced: AtomicUsize::new(0),
             has_failed: AtomicBool::new(false),
         };
-        // What sled found may never have been synced, and from now on it takes it for durable.
         volume.flush()?;
         if is_new {
             // It's written once, and sled never syncs it.

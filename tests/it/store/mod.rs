@@ -25,13 +25,10 @@ mod volume_damage;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use y_mesh::document::{Record, Stored, Tombstone, WallTime};
-use y_mesh::store::disk::SledVolumes;
-use y_mesh::store::file_system::System;
 use y_mesh::store::{Append, DiskOptions, DiskStore, Durability, StoreError};
 use y_mesh::{ClientId, DocName, Seq};
 
@@ -46,9 +43,19 @@ struct Place(PathBuf);
 
 impl Place {
     fn new(name: &str) -> Self {
+        Self::below(Path::new(env!("CARGO_TARGET_TMPDIR")), name)
+    }
+
+    /// Where it doesn't matter what is synced: in memory, if the system has a place there.
+    fn in_memory(name: &str) -> Self {
+        let memory = Path::new("/dev/shm");
+        if memory.is_dir() { Self::below(memory, &format!("y-mesh-{name}")) } else { Self::new(name) }
+    }
+
+    fn below(folder: &Path, name: &str) -> Self {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("store-{}-{count}-{name}", std::process::id()));
+        let path = folder.join(format!("store-{}-{count}-{name}", std::process::id()));
         // A process before may have had the same number.
         let _ = fs::remove_dir_all(&path);
         Self(path)
@@ -63,15 +70,9 @@ impl Place {
         DiskStore::open_with(&self.0, options)
     }
 
-    /// Opens it where no power fails: volumes of snapshots aren't synced.
-    fn open_unsynced(&self, options: DiskOptions) -> Result<DiskStore, StoreError> {
-        let volumes = SledVolumes::synced_by(&self.0.join("snapshots"), Arc::new(|_| Ok(())))?;
-        DiskStore::open_on(Arc::new(System), Arc::new(volumes), &self.0, options)
-    }
-
     /// A copy of all that is there now, also while the store is open.
     fn copy(&self, name: &str) -> Self {
-        let copy = Self::new(name);
+        let copy = Self::below(self.0.parent().unwrap(), name);
         copy_folder(&self.0, &copy.0);
         copy
     }

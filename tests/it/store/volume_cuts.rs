@@ -68,7 +68,7 @@ struct Subject {
 
 impl Subject {
     fn new(seed: u64) -> Self {
-        let place = Place::new("volume-history");
+        let place = Place::in_memory("volume-history");
         let mut subject = Self { place, watch: Arc::default(), volume: None, random: Random::new(seed), snapshots: 0 };
         subject.open();
         subject
@@ -194,7 +194,7 @@ fn check(volume: &dyn Volume, kept: &Values, new: &Values, what: &str) {
 
 /// Whether all that wasn't synced came back.
 fn check_cut(interval: &Interval, random: &mut Random, what: &str) -> bool {
-    let place = Place::new("volume-cut");
+    let place = Place::in_memory("volume-cut");
     let mut left = cut(&interval.before, &interval.later, random);
     restore(&place, &left);
     if random.percent(30) {

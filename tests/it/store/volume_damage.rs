@@ -56,7 +56,7 @@ fn open(place: &Place) -> Result<DiskStore, StoreError> {
     let mut options = DiskOptions::default();
     (options.segment_bytes, options.journal_bytes) = (64 << 10, 256 << 10);
     options.volume_bytes = VOLUME_BYTES;
-    place.open_unsynced(options)
+    DiskStore::open_with(&place.0, options)
 }
 
 fn doc(number: usize) -> DocName {
@@ -121,7 +121,7 @@ fn damage(path: &Path, random: &mut Random) {
 
 #[test]
 fn a_damaged_volume_harms_only_what_lies_in_it() {
-    let place = Place::new("volumes");
+    let place = Place::in_memory("volumes");
     let histories = filled_store(&place, &mut Random::new(1));
     let lies_in = lying_in(&place, &histories);
     let count = lies_in.len();
@@ -199,12 +199,12 @@ fn lying_in(place: &Place, histories: &Histories) -> Vec<BTreeSet<DocName>> {
 
 #[test]
 fn a_volume_that_cannot_be_opened_is_left_as_it_is() {
-    let place = Place::new("volume-unopened");
+    let place = Place::in_memory("volume-unopened");
     let mut histories = filled_store(&place, &mut Random::new(2));
     let lies_in = lying_in(&place, &histories);
     let number = lies_in.iter().position(|harmed| !harmed.is_empty() && harmed.len() < DOCUMENTS).unwrap();
     let volume = volumes(&place).remove(number);
-    let whole = Place::new("volume-whole");
+    let whole = Place::in_memory("volume-whole");
     copy_folder(&volume, &whole.0);
     let db = volume.join("db");
     let moved = whole.0.join("db-moved");
