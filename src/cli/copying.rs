@@ -11,7 +11,7 @@ use y_mesh::store::dump::{Encoded, Fingerprint};
 use y_mesh::{DiskStore, DocName};
 
 use super::Failure;
-use super::progress::{Progress, size};
+use super::progress::{Progress, counted, size};
 use super::unfinished::Unfinished;
 use super::verifying::{Verified, verify};
 
@@ -109,10 +109,8 @@ fn copied(source: impl Iterator<Item = Result<Found, Failure>>, target: &Unfinis
     drop((store, progress));
     let Verified { lost, unopened } = verify(target.path(), &copied.fingerprints)?;
     if let Some((name, why)) = lost.first() {
-        let (count, path) = (lost.len(), target.path().display());
-        return Err(Failure(format!(
-            "{count} documents aren't in {path} as they were written, \"{name}\" first: {why}"
-        )));
+        let (lost, path) = (counted(lost.len() as u64, "document"), target.path().display());
+        return Err(Failure(format!("{path} doesn't hold {lost} as written, \"{name}\" first: {why}")));
     }
     copied.faults.extend(unopened);
     Ok(copied)
@@ -138,11 +136,12 @@ impl Copied {
     fn say(&self, done: &str, start: Instant) {
         let Self { documents, tombstones, bytes, faults, .. } = self;
         let (size, seconds) = (size(*bytes), start.elapsed().as_secs_f64());
-        let line = format!("{done}: {documents} documents and {tombstones} tombstones, {size}, in {seconds:.1} s.");
+        let what = [counted(*documents, "document"), counted(*tombstones, "tombstone")].join(" and ");
+        let line = format!("{done}: {what}, {size}, in {seconds:.1} s.");
         // That nobody listens makes it no worse.
         let _ = writeln!(io::stdout(), "{line}");
         if !faults.is_empty() {
-            let _ = writeln!(io::stderr(), "y-mesh: {} documents aren't whole:", faults.len());
+            let _ = writeln!(io::stderr(), "y-mesh: not whole: {}", counted(faults.len() as u64, "document"));
         }
         for (name, why) in faults {
             let _ = writeln!(io::stderr(), "  {name}: {why}");

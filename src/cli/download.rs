@@ -19,6 +19,7 @@ use y_mesh::store::dump::{Decoder, Item};
 use super::Failure;
 use super::address::Address;
 use super::copying::Found;
+use super::progress::counted;
 
 /// A server that is there takes a connection by then.
 const CONNECT_MAX: Duration = Duration::from_secs(10);
@@ -192,12 +193,13 @@ impl Reading {
             Item::End { .. } => Ok(None),
             Item::Stopped { why } => {
                 let text = &self.address.text;
-                Err(Failure(format!("{text} gave up after {} documents: {why}", self.count - 1)))
+                Err(Failure(format!("{text} gave up after {}: {why}", counted(self.count - 1, "document"))))
             }
         }
     }
 
     fn broken(&self, why: &str) -> Failure {
-        Failure(format!("the backup from {} broke off after {} documents: {why}", self.address.text, self.count))
+        let (text, came) = (&self.address.text, counted(self.count, "document"));
+        Failure(format!("the backup from {text} broke off after {came}: {why}"))
     }
 }

@@ -34,5 +34,5 @@ pub fn to_copy(path: &Path, locked: &str) -> Result<DiskStore, Failure> {
 
 /// Lets what stores report be seen on the standard error, beside what a command says itself.
 pub fn start_log() {
-    tracing_subscriber::fmt().with_env_filter(EnvFilter::new("warn")).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt().with_env_filter(EnvFilter::new("y_mesh=warn")).with_writer(std::io::stderr).init();
 }

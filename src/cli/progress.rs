@@ -23,7 +23,7 @@ impl Progress {
     pub fn show(&mut self, documents: u64, bytes: u64) {
         if self.is_seen && self.shown.is_none_or(|shown| shown.elapsed() >= PACE) {
             self.shown = Some(Instant::now());
-            self.write(&format!("{}: {documents} documents, {}", self.doing, size(bytes)));
+            self.write(&format!("{}: {}, {}", self.doing, counted(documents, "document"), size(bytes)));
         }
     }
 
@@ -41,6 +41,11 @@ impl Drop for Progress {
     }
 }
 
+/// A number of things, for people.
+pub fn counted(count: u64, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
 /// A number of bytes, for people.
 pub fn size(bytes: u64) -> String {
     let units = ["kB", "MB", "GB", "TB"];
@@ -56,6 +61,11 @@ pub fn size(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_is_no_plural() {
+        assert_eq!([0, 1, 2].map(|count| counted(count, "word")), ["0 words", "1 word", "2 words"]);
+    }
 
     #[test]
     fn sizes_are_short() {

@@ -222,7 +222,7 @@ async fn a_copy_of_a_copy_holds_the_same_and_is_another_nodes() {
 
     copies.of_data(&place.0, "backup").await.expect(0);
     let ended = copies.restored(&copies.path("backup"), "restored").await.expect(0);
-    assert!(ended.said.contains("3 documents and 1 tombstones"), "{}", ended.said);
+    assert!(ended.said.contains("3 documents and 1 tombstone,"), "{}", ended.said);
     let (backup, restored) = (contents(&copies.path("backup")), contents(&copies.path("restored")));
     assert_eq!((&backup.0, &restored.0), (&expected, &expected));
     assert!(node != backup.1 && node != restored.1 && backup.1 != restored.1);
