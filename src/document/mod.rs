@@ -236,7 +236,7 @@ impl Document {
         self.ending.is_some()
     }
 
-    /// What its acknowledgements mean, as far as the store's own go so far (D7).
+    /// What its acknowledgements mean, if the store gives as much (D7).
     pub fn durability(&self) -> Durability {
         self.durability
     }

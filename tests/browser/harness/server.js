@@ -10,18 +10,18 @@ const stopMaxMs = 20_000
 
 /**
  * Starts a server. `tokens` are lines of a token file; without any everyone may write. `data` is where it keeps documents,
- * relative to a directory of its own.
+ * relative to a directory of its own; `args` are further arguments.
  */
-export async function startServer({ tokens = [], data = 'memory' } = {}) {
+export async function startServer({ tokens = [], data = 'memory', args = [] } = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'y-mesh-browser-'))
   const options = ['--data', data, ...tokenOptions(folder, tokens)]
-  let running = await run(folder, 0, options)
+  let running = await run(folder, 0, [...options, ...args])
   const { url } = running
   const port = Number(new URL(url).port)
-  /** Ends it as a crash would, and starts it on the same port. */
-  const crash = async () => {
+  /** Ends it as a crash would, and starts it on the same port; with other further arguments, if they're given. */
+  const crash = async (next = args) => {
     await ended(running.child, 'SIGKILL')
-    running = await run(folder, port, options)
+    running = await run(folder, port, [...options, ...next])
   }
   return { url, port, crash, stop: () => stop(running.child, folder) }
 }
