@@ -5,12 +5,13 @@ use std::sync::PoisonError;
 
 use super::segment::{Batch, Entry, Pointer};
 use super::snapshots::{Held, Packed};
+use super::usage::{Usage, VOLUME_OVERHEAD};
 use super::{DiskStore, StoreError};
 
 /// Bytes that move at least, each time.
 const MOVED_BYTES: u64 = 1 << 20;
 /// Documents that move at most, each time.
-const MOVED_DOCUMENTS: usize = 512;
+const MOVED_DOCUMENTS: usize = 128;
 
 /// What is known of the volumes from one time to the next.
 #[derive(Debug, Default)]
@@ -62,16 +63,24 @@ impl DiskStore {
         if let Some(given_up) = movable.iter().find(|volume| volume.is_given_up) {
             return Some(given_up.number);
         }
-        let (bytes, needed) = held
-            .iter()
-            .fold((0, 0), |(bytes, needed), volume| (bytes + volume.bytes, needed + usage.needed(volume.number)));
-        if bytes <= (2 * self.options.volume_bytes).max(needed + needed / 3) {
+        if !self.is_crowded(usage, held) {
             return None;
         }
         // One that is needed almost wholly would take as much again.
-        let is_worth_it = |volume: &&&Held| usage.needed(volume.number) < volume.bytes - volume.bytes / 8;
+        let is_worth_it = |volume: &&&Held| {
+            let fresh = usage.needed(volume.number) + VOLUME_OVERHEAD;
+            fresh < volume.bytes - volume.bytes / 8
+        };
         let share = |volume: &&&Held| usage.needed(volume.number) * 1_000 / volume.bytes.max(1);
         movable.iter().filter(is_worth_it).min_by_key(share).map(|volume| volume.number)
+    }
+
+    /// Whether the volumes take more than they may: a third more than what is needed of them would take.
+    fn is_crowded(&self, usage: &Usage, held: &[Held]) -> bool {
+        let bytes: u64 = held.iter().map(|volume| volume.bytes).sum();
+        let needed: u64 = held.iter().map(|volume| usage.needed(volume.number)).sum();
+        let fresh = needed + VOLUME_OVERHEAD * (1 + needed / self.options.volume_bytes.max(1));
+        bytes > (2 * self.options.volume_bytes).max(fresh + fresh / 3)
     }
 
     fn move_out(&self, cleaning: &mut Cleaning, volume: u32, portion: u64) -> Result<(), StoreError> {

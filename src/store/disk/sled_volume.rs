@@ -20,10 +20,10 @@ use super::volume::{Volume, VolumeError, Volumes};
 
 /// Bytes of the largest value.
 pub const VALUE_BYTES_MAX: usize = 3_584;
-/// Bytes of values that are written between two syncs: less than a segment of sled's file (512 KiB), whatever it writes beside
-/// them. A segment says how far sled took the ones before for durable, and after a power cut sled can't open a file in which
-/// that isn't so.
-const UNSYNCED_BYTES_MAX: usize = 64 << 10;
+/// Values that are written between two syncs. With what sled writes beside them, of which each may be a page of 16 values, that is
+/// less than a segment of its file (512 KiB). A segment says how far sled took the ones before for durable, and after a power cut
+/// sled can't open a file in which that isn't so.
+const UNSYNCED_MAX: usize = 8;
 /// Bytes that sled may hold in memory, for each volume.
 const CACHE_BYTES: u64 = 8 << 20;
 /// How often, and how long apart, sled's own lock is tried for.
@@ -103,7 +103,7 @@ struct SledVolume {
     tree: sled::Tree,
     file: PathBuf,
     sync: SyncFile,
-    /// Bytes of values since the last sync.
+    /// Values since the last sync.
     unsynced: AtomicUsize,
     has_failed: AtomicBool,
 }
@@ -158,10 +158,8 @@ impl SledVolume {
 impl Volume for SledVolume {
     fn insert(&self, key: &[u8], value: &[u8]) -> Result<(), VolumeError> {
         self.attempt(|tree| tree.insert(key, value))?;
-        match self.unsynced.fetch_add(value.len(), Ordering::Relaxed) + value.len() {
-            unsynced if unsynced < UNSYNCED_BYTES_MAX => Ok(()),
-            _ => self.flush(),
-        }
+        let unsynced = self.unsynced.fetch_add(1, Ordering::Relaxed) + 1;
+        if unsynced < UNSYNCED_MAX { Ok(()) } else { self.flush() }
     }
 
     fn get(&self, key: &[u8]) -> Result<Option<Bytes>, VolumeError> {
@@ -337,9 +335,32 @@ mod tests {
         );
         for round in 1..=20u32 {
             fill(&*volume, 3 * round, 3_000);
-            let synced = std::mem::take(&mut *synced.lock().unwrap());
-            let [(path, bytes)] = &synced[..] else { panic!("{} files were synced", synced.len()) };
-            assert!(*path == place.file("db") && *bytes == fs::read(path).unwrap(), "something was written after it");
+            let (path, bytes) = synced.lock().unwrap().pop().unwrap();
+            assert!(path == place.file("db") && bytes == fs::read(path).unwrap(), "something was written after it");
+        }
+        drop(volume);
+        synced.lock().unwrap().clear();
+        let left = fs::read(place.file("db")).unwrap();
+        drop(volumes.open(1).unwrap());
+        assert!(synced.lock().unwrap()[0] == (place.file("db"), left), "it wasn't synced before sled saw it");
+    }
+
+    #[test]
+    fn less_than_a_segment_is_written_between_two_syncs() {
+        let place = Scratch::new("segments");
+        let synced = Arc::new(Mutex::new(Vec::new()));
+        let volume = SledVolumes::synced_by(&place.0, watch(synced.clone())).unwrap().open(1).unwrap();
+        // Keys in no order make sled write the most beside them.
+        for number in 0..700u32 {
+            volume.insert(&number.wrapping_mul(2_654_435_761).to_be_bytes(), &[number as u8; VALUE_BYTES_MAX]).unwrap();
+            let mut synced = synced.lock().unwrap();
+            if let [.., (_, before), (_, after)] = &synced[..] {
+                let is_new =
+                    |(at, sector): (usize, &[u8])| before.get(at * 512..at * 512 + sector.len()) != Some(sector);
+                let written = after.chunks(512).enumerate().filter(|sector| is_new(*sector)).count() * 512;
+                assert!(written < 512 << 10, "{written} bytes were written between two syncs");
+                synced.remove(0);
+            }
         }
     }
 

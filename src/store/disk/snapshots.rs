@@ -231,3 +231,128 @@ fn key(doc: u64, generation: u32, part: u32) -> [u8; KEY_BYTES] {
     key[12..].copy_from_slice(&part.to_be_bytes());
     key
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::Seq;
+
+    /// Volumes in memory. Those of some numbers fail when something is put into them.
+    #[derive(Default)]
+    struct Memory {
+        damaged: Vec<u32>,
+        failing: Vec<u32>,
+        removed: Mutex<Vec<u32>>,
+    }
+
+    #[derive(Default)]
+    struct Values {
+        is_damaged: bool,
+        is_failing: bool,
+        values: Mutex<BTreeMap<Vec<u8>, Bytes>>,
+    }
+
+    impl Volumes for Memory {
+        fn numbers(&self) -> io::Result<Vec<u32>> {
+            Ok(vec![1, 2, 4])
+        }
+
+        fn open(&self, number: u32) -> Result<Arc<dyn Volume>, VolumeError> {
+            let (is_damaged, is_failing) = (self.damaged.contains(&number), self.failing.contains(&number));
+            Ok(Arc::new(Values { is_damaged, is_failing, ..Values::default() }))
+        }
+
+        fn remove(&self, number: u32) -> io::Result<()> {
+            self.removed.lock().unwrap().push(number);
+            Ok(())
+        }
+    }
+
+    impl Volume for Values {
+        fn insert(&self, key: &[u8], value: &[u8]) -> Result<(), VolumeError> {
+            self.values.lock().unwrap().insert(key.to_vec(), Bytes::copy_from_slice(value));
+            if self.is_failing { Err(io::Error::other("full").into()) } else { Ok(()) }
+        }
+
+        fn get(&self, key: &[u8]) -> Result<Option<Bytes>, VolumeError> {
+            Ok(self.values.lock().unwrap().get(key).cloned())
+        }
+
+        fn flush(&self) -> Result<(), VolumeError> {
+            if self.is_damaged { Err(VolumeError::Damaged("so it is".into())) } else { Ok(()) }
+        }
+
+        fn bytes(&self) -> io::Result<u64> {
+            Ok(self.values.lock().unwrap().values().map(|value| value.len() as u64).sum())
+        }
+    }
+
+    fn keep(snapshots: &Snapshots, generation: u32) -> io::Result<Pointer> {
+        let snapshot = vec![generation as u8; 9_000];
+        let (len, hash) = (snapshot.len() as u64, *blake3::hash(&snapshot).as_bytes());
+        let pointer = Pointer { generation, through: Seq(1), len, hash, volume: 0, packed: len };
+        let mut packed = [Packed::new(1, pointer, &snapshot)];
+        snapshots.keep(&mut packed)?;
+        assert!(snapshots.get(1, &packed[0].pointer)? == Some(snapshot.into()));
+        Ok(packed[0].pointer)
+    }
+
+    fn numbers(snapshots: &Snapshots) -> Vec<u32> {
+        snapshots.held().unwrap().iter().map(|held| held.number).collect()
+    }
+
+    #[test]
+    fn volumes_that_nothing_points_to_are_removed_and_their_numbers_not_used_again() {
+        let volumes = Arc::new(Memory::default());
+        // Number 3 is pointed to, and missing.
+        let snapshots = Snapshots::open(volumes.clone(), 1_000, &[2, 3]).unwrap();
+        assert_eq!((numbers(&snapshots), &*volumes.removed.lock().unwrap()), (vec![2], &vec![1, 4]));
+        assert_eq!(keep(&snapshots, 1).unwrap().volume, 5);
+        let missing = Pointer { volume: 3, ..keep(&snapshots, 2).unwrap() };
+        assert_eq!(snapshots.get(1, &missing).unwrap(), None);
+    }
+
+    #[test]
+    fn the_newest_volume_is_filled_before_another_is_begun() {
+        let snapshots = Snapshots::open(Arc::new(Memory::default()), 150, &[2, 4]).unwrap();
+        let volumes: Vec<u32> = (1..=9).map(|generation| keep(&snapshots, generation).unwrap().volume).collect();
+        assert!(volumes.is_sorted() && volumes.starts_with(&[4, 4]), "{volumes:?}");
+        assert!(*volumes.last().unwrap() > 5);
+    }
+
+    #[test]
+    fn another_volume_takes_the_place_of_a_damaged_one() {
+        let memory = Memory { damaged: vec![4, 5], ..Memory::default() };
+        let snapshots = Snapshots::open(Arc::new(memory), 1 << 20, &[4]).unwrap();
+        assert_eq!(keep(&snapshots, 1).unwrap().volume, 6);
+        assert_eq!(keep(&snapshots, 2).unwrap().volume, 6);
+        let given_up: Vec<bool> = snapshots.held().unwrap().iter().map(|held| held.is_given_up).collect();
+        assert_eq!(given_up, [true, true, false]);
+    }
+
+    #[test]
+    fn a_failure_is_not_tried_again() {
+        let memory = Memory { failing: vec![4], damaged: vec![5, 6, 7], ..Memory::default() };
+        let snapshots = Snapshots::open(Arc::new(memory), 1 << 20, &[4]).unwrap();
+        assert_eq!(keep(&snapshots, 1).unwrap_err().to_string(), "full");
+        assert_eq!(numbers(&snapshots), [4]);
+        let memory = Memory { damaged: (5..20).collect(), ..Memory::default() };
+        let snapshots = Snapshots::open(Arc::new(memory), 1 << 20, &[1]).unwrap();
+        assert_eq!(
+            keep(&snapshots, 1).unwrap_err().to_string(),
+            "snapshots can't be written: volume after volume is damaged"
+        );
+    }
+
+    #[test]
+    fn a_volume_that_is_being_read_is_not_removed() {
+        let volumes = Arc::new(Memory::default());
+        let snapshots = Snapshots::open(volumes.clone(), 1_000, &[1, 2, 4]).unwrap();
+        let reader = snapshots.volumes().get(&2).cloned();
+        snapshots.remove(2).unwrap();
+        assert_eq!(numbers(&snapshots), [1, 2, 4]);
+        drop(reader);
+        snapshots.remove(2).unwrap();
+        assert_eq!((numbers(&snapshots), &*volumes.removed.lock().unwrap()), (vec![1, 4], &vec![2]));
+    }
+}

@@ -6,8 +6,9 @@ use std::ops::Bound;
 use super::segment::{Entry, Pointer};
 use super::sled_volume::VALUE_BYTES_MAX;
 
-/// What a volume takes that has only what is needed, as measured: for itself, for a value beside its bytes, and for four bytes.
-const VOLUME_OVERHEAD: u64 = 2 << 20;
+/// What a volume that has only what is needed takes for itself, as measured.
+pub const VOLUME_OVERHEAD: u64 = 2 << 20;
+/// And for a value beside its bytes, and for four of its bytes.
 const VALUE_OVERHEAD: u64 = 256;
 const QUARTERS: u64 = 7;
 
@@ -36,9 +37,9 @@ impl Usage {
         self.volumes.keys().copied().collect()
     }
 
-    /// Bytes that what is needed of a volume would take in one of its own; 0 if nothing is needed.
+    /// Bytes that what is needed of a volume would take in a new one; 0 if nothing is needed.
     pub fn needed(&self, volume: u32) -> u64 {
-        self.volumes.get(&volume).map_or(0, |bytes| bytes + VOLUME_OVERHEAD)
+        self.volumes.get(&volume).copied().unwrap_or(0)
     }
 
     /// The documents that have snapshots in a volume, with the bytes they need there.

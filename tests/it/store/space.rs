@@ -87,7 +87,7 @@ fn what_lives_long_moves_out_of_volumes_that_are_mostly_unneeded() {
         kept.compact(&store, &name(&format!("doc {number}")), noise(&mut random, len));
         written += len as u64;
         let bytes = bytes_below(&place.0.join("snapshots"));
-        assert!(bytes < 6 * VOLUME_BYTES, "after {written} bytes, {bytes} are taken");
+        assert!(bytes < 5 * VOLUME_BYTES, "after {written} bytes, {bytes} are taken");
     }
     kept.check(&store);
     assert!(written > 7 * VOLUME_BYTES);
