@@ -29,18 +29,25 @@ impl Document {
         }
         let mut frames = Frames::of(message).flatten();
         let Some(first) = frames.find(|frame| !matches!(frame, Frame::Unknown(_))) else { return };
-        let shows = match first {
-            Frame::SyncStep1(vector) => StateVector::decode(vector).is_ok_and(|known| self.holds_deleted(&known)),
-            _ => false,
+        let is_welcome = match first {
+            // What is too long to be read, or can't be, is the end of the session, which is sent nothing either.
+            Frame::SyncStep1(vector) if vector.len() > self.limits().state_vector_bytes_max => false,
+            Frame::SyncStep1(vector) => StateVector::decode(vector).is_ok_and(|known| !self.holds_deleted(&known)),
+            _ => true,
         };
-        if !shows {
+        if is_welcome {
             self.waiting.remove(&id);
             self.greet(now, id, effects);
         }
     }
 
-    /// Whether somebody who has this holds something that was deleted.
+    /// Whether somebody who has this holds something that was deleted. Costs as much as the shorter of both is long: a message
+    /// may ask it a thousand times.
     pub(super) fn holds_deleted(&self, known: &StateVector) -> bool {
-        self.replica.deleted().iter().any(|client| known.get(*client) > 0)
+        let deleted = self.replica.deleted();
+        match known.len() < deleted.len() {
+            true => known.iter().any(|(client, clock)| clock > 0 && deleted.contains(&client)),
+            false => deleted.iter().any(|client| known.get(*client) > 0),
+        }
     }
 }

@@ -60,7 +60,7 @@ pub enum Refused {
     /// It brings work under the client id that this server edits with (H4). The document is as it was.
     #[error("client id {} is the server's own", .0.0)]
     ServersOwn(ClientId),
-    /// It brings work of a client whose work was deleted under this name (I1). The document is as it was.
+    /// It brings work of a client whose work was deleted under this name, or stands on it (I1). The document is as it was.
     #[error("work of client id {} was deleted", .0.0)]
     Deleted(ClientId),
     /// yrs can't read it. The document is as it was.
@@ -170,8 +170,8 @@ impl Replica {
         if self.brings_servers_own(&outline) {
             return Err(Refused::ServersOwn(self.client));
         }
-        if let Some(span) = outline.spans.iter().find(|span| self.deleted.contains(&span.client)) {
-            return Err(Refused::Deleted(span.client));
+        if let Some(client) = self.deleted_in(&outline) {
+            return Err(Refused::Deleted(client));
         }
         if outline.types > 0 && self.types + outline.types > limits.document_types_max {
             self.count_types();
@@ -214,6 +214,12 @@ impl Replica {
     fn brings_servers_own(&self, outline: &Outline) -> bool {
         let own = self.state.get(self.client);
         outline.spans.iter().any(|span| span.client == self.client && span.end > own)
+    }
+
+    /// Somebody whose work was deleted, and who brings some, or on whose work something stands: that never comes.
+    fn deleted_in(&self, outline: &Outline) -> Option<ClientId> {
+        let mut named = outline.spans.iter().map(|span| span.client).chain(outline.needs.keys().copied());
+        named.find(|client| self.deleted.contains(client))
     }
 
     /// Whether nothing that the update needs is missing: no hole before its structs, and everything that they and

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use y_mesh::document::{CloseCode, Effect, Event, Reason, Refused, Stored};
+use y_mesh::document::{CloseCode, Effect, Event, Reason, Refused, StateVector, Stored};
 use y_mesh::wire::sync;
-use y_mesh::{ClientId, Seq};
+use y_mesh::{ClientId, Config, Seq};
 
 use crate::support::client::Client;
 use crate::support::frames::kinds;
@@ -38,6 +38,11 @@ fn reopened(stored: &Stored) -> World {
     World::reopened(stored, Arc::default(), SERVER)
 }
 
+/// How many messages were sent to anybody.
+fn sent(world: &World) -> usize {
+    world.effects.iter().filter(|effect| matches!(effect, Effect::Send { .. })).count()
+}
+
 #[test]
 fn i1_a_deletion_closes_everybody_and_retires_when_it_is_durable() {
     let (mut world, stored) = deleted(&mut [&mut Client::new(1), &mut Client::new(2)]);
@@ -65,7 +70,7 @@ fn i1_who_still_holds_what_was_deleted_is_closed_before_anything_is_sent() {
     let session = world.join();
     assert_eq!(world.pop(session), None, "S1 waits for its SyncStep1");
     world.say(session, ada.open());
-    assert_eq!((world.closed(session), world.pop(session)), (Some(CloseCode::Deleted), None));
+    assert_eq!((world.closed(session), sent(&world)), (Some(CloseCode::Deleted), 0));
     world.turn();
     assert_eq!((world.text(), world.document.state_vector().len()), (String::new(), 0));
 }
@@ -101,6 +106,33 @@ fn i1_what_was_deleted_is_not_taken_from_a_sibling_tab_either() {
     assert_eq!(world.refusals().iter().filter(|reason| is_it(reason)).count(), 1);
     world.settle(&mut [(other, &mut witness)]);
     assert_eq!((world.closed(other), world.text()), (None, String::new()));
+}
+
+#[test]
+fn i1_what_stands_on_what_was_deleted_is_not_waited_for() {
+    let mut ada = Client::new(1);
+    let (_, stored) = deleted(&mut [&mut ada]);
+    let mut heir = Client::new(7);
+    heir.take(&ada.everything());
+    let stands_on_it = heir.write("more");
+    let mut world = reopened(&stored);
+    let session = world.connect(&mut Client::new(5));
+    world.say(session, stands_on_it);
+    world.turn();
+    assert_eq!((world.closed(session), world.text()), (Some(CloseCode::Deleted), String::new()));
+}
+
+#[test]
+fn i1_who_says_too_much_at_once_is_not_heard_to_its_end() {
+    let (_, stored) = deleted(&mut [&mut Client::new(1)]);
+    let mut config = Config::default();
+    config.limits.state_vector_bytes_max = 8;
+    let mut world = World::reopened(&stored, config.into(), SERVER);
+    let session = world.join();
+    let mut vector = StateVector::default();
+    (10..20).for_each(|client| vector.raise(ClientId(client), 1));
+    world.say(session, [sync::sync_step_1(&vector.encode())]);
+    assert_eq!((world.closed(session), sent(&world)), (Some(CloseCode::TooBig), 0));
 }
 
 #[test]
