@@ -26,7 +26,7 @@ impl DiskStore {
         let needed: Vec<_> = complete.into_iter().filter(|(.., live)| *live > 0).collect();
         let (bytes, live) = needed.iter().fold((0, 0), |sum, (_, bytes, live)| (sum.0 + bytes, sum.1 + live));
         let is_crowded = needed.len() as u64 > SEGMENTS_SPARE + 2 * bytes / self.options.segment_bytes;
-        if !is_crowded && bytes <= self.options.journal_bytes + 2 * live {
+        if !is_crowded && bytes <= self.options.journal_bytes.max(2 * live) {
             return Ok(());
         }
         let movable = needed.iter().filter(|(number, ..)| !pinned.contains(number));

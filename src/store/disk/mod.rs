@@ -50,7 +50,7 @@ const SEGMENT_BYTES_MAX: u64 = 1 << 30;
 pub struct DiskOptions {
     /// Bytes of a segment of the journal; a batch that begins before is written whole.
     pub segment_bytes: u64,
-    /// Bytes of the journal from which on space is won back. It may have twice what is needed beyond that.
+    /// Bytes of the journal from which on space is won back. It may have twice what is needed, if that is more.
     pub journal_bytes: u64,
     /// Bytes of a volume of snapshots from which on another may be begun, and half of what all may take before space is won back.
     pub volume_bytes: u64,
@@ -58,7 +58,7 @@ pub struct DiskOptions {
 
 impl Default for DiskOptions {
     fn default() -> Self {
-        Self { segment_bytes: 16 << 20, journal_bytes: 64 << 20, volume_bytes: 16 << 20 }
+        Self { segment_bytes: 8 << 20, journal_bytes: 32 << 20, volume_bytes: 16 << 20 }
     }
 }
 

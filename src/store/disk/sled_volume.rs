@@ -364,8 +364,11 @@ mod tests {
         }
     }
 
+    /// Files with what they held.
+    type Synced = Arc<Mutex<Vec<(PathBuf, Vec<u8>)>>>;
+
     /// Syncs nothing, and notes what the files held when they should have been.
-    fn watch(synced: Arc<Mutex<Vec<(PathBuf, Vec<u8>)>>>) -> SyncFile {
+    fn watch(synced: Synced) -> SyncFile {
         Arc::new(move |path| {
             synced.lock().unwrap().push((path.to_owned(), fs::read(path)?));
             Ok(())

@@ -188,7 +188,7 @@ async fn write_until_killed(place: &Place, round: u64, random: &mut Random) -> V
             authors.spawn(Author::new(&program, document, client).await.write(count.clone()));
         }
     }
-    let backups = (round % ROUNDS_PER_BACKUP == 0).then(|| tokio::spawn(back_up(program.address.clone())));
+    let backups = round.is_multiple_of(ROUNDS_PER_BACKUP).then(|| tokio::spawn(back_up(program.address.clone())));
     soon("acknowledgements", count.reaches(1 + random.below(250) as u64)).await;
     program.kill().await;
     if let Some(backups) = backups {
