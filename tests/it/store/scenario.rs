@@ -178,6 +178,9 @@ impl Run {
     /// Does things at random, and reads all there is.
     pub fn steps(&mut self, count: usize, random: &mut Random) -> Result<(), StoreError> {
         for _ in 0..count {
+            if !self.owed.is_settled() {
+                break;
+            }
             let step = Step::random(&self.owed.model(), random);
             match step.interlude(&self.owed.model(), random) {
                 Some(interlude) => self.step_with_interlude(&step, interlude)?,
