@@ -20,13 +20,13 @@ const READ_STRIDE: usize = 7;
 type Outcomes = BTreeMap<Call, (usize, usize)>;
 
 /// What is done, the same for each seed, until a call fails.
-fn scenario(seed: u64, fault: Option<Fault>) -> (Run, Result<(), StoreError>) {
+fn scenario(seed: u64, steps: usize, fault: Option<Fault>) -> (Run, Result<(), StoreError>) {
     let mut random = Random::new(seed);
     let mut run = Run::new(Disk::default(), options(&mut random), Arc::default());
     if let Some(fault) = fault {
         run.simulation.fail(fault);
     }
-    let done = run.open().and_then(|()| run.steps(STEPS, &mut random));
+    let done = run.open().and_then(|()| run.steps(steps, &mut random));
     (run, done)
 }
 
@@ -40,7 +40,7 @@ fn fail_once(seed: u64, call: usize, outcomes: &mut Outcomes) {
     let mut random = Random::new(seed << 20 | call as u64);
     let kind = random.pick(&[ErrorKind::Other, ErrorKind::StorageFull]);
     let is_full = kind == ErrorKind::StorageFull && random.percent(50);
-    let (mut run, done) = scenario(seed, Some(Fault { call, kind, seed: random.next(), is_full }));
+    let (mut run, done) = scenario(seed, STEPS, Some(Fault { call, kind, seed: random.next(), is_full }));
     let failed = run.simulation.failed()[0];
     is_told(&run, &done, failed, kind);
     let outcome = outcomes.entry(failed).or_default();
@@ -108,7 +108,7 @@ fn a_call_that_fails_is_told_and_costs_nothing() {
     let mut outcomes = Outcomes::default();
     let (mut seed, mut count) = (only.unwrap_or(0), 0);
     while count < wanted {
-        let (run, done) = scenario(seed, None);
+        let (run, done) = scenario(seed, STEPS, None);
         done.unwrap();
         for (call, kind) in run.simulation.calls().into_iter().enumerate() {
             // Most calls read, and one is like the other.
@@ -131,6 +131,36 @@ fn a_call_that_fails_is_told_and_costs_nothing() {
     for kind in kinds.iter().chain(&more) {
         assert!(outcomes.get(kind).is_some_and(|(told, _)| *told > 0), "{kind:?} fails, and that's told");
     }
+}
+
+#[test]
+fn two_syncs_that_fail_one_after_the_other_cost_nothing() {
+    let mut count = 0;
+    for seed in 0..20 {
+        let mut random = Random::new(seed);
+        let fault = |call| Fault { call, kind: ErrorKind::Other, seed, is_full: false };
+        let last_sync =
+            scenario(seed, 6, None).0.simulation.calls().iter().rposition(|call| *call == Call::Sync).unwrap();
+        let mut run = scenario(seed, 6, Some(fault(last_sync))).0;
+        run.close();
+        for call in 0.. {
+            // What the first one left looks written to the system, and isn't.
+            let mut again = Run::new(run.simulation.disk(), run.options, run.owed.clone());
+            again.simulation.fail(fault(call));
+            let _ = again.open();
+            again.close();
+            match again.simulation.failed().first() {
+                Some(Call::Sync) => {
+                    again.simulation.heal();
+                    start_clean(again, &mut random);
+                    count += 1;
+                }
+                Some(_) => {}
+                None => break,
+            }
+        }
+    }
+    assert!(count > 20, "starts sync: {count}");
 }
 
 #[test]

@@ -60,16 +60,15 @@ impl Owed {
         let of = |model: &Model| model.0.get(name).cloned().unwrap_or_default();
         let (before, after) = (of(&self.before), of(&self.after));
         let history = self.history.entry(name.clone()).or_default();
-        if before == *stored {
-            self.after.set(name, before);
-        } else if after == *stored {
-            self.before.set(name, after);
-        } else if are_snapshots_lost && history.comes_to(stored, &before) {
-            self.after.set(name, if history.comes_to(stored, &after) { after } else { before });
-        } else if are_snapshots_lost && history.comes_to(stored, &after) {
-            self.before.set(name, after);
-        } else {
-            panic!("{name:?} was {}, or became {}, and is {}", brief(&before), brief(&after), brief(stored));
+        let comes_to = |expected| stored == expected || are_snapshots_lost && history.comes_to(stored, expected);
+        match (comes_to(&before), comes_to(&after)) {
+            // It's one of them, and what is found is what either comes to without its snapshot.
+            (true, true) => {}
+            (true, false) => self.after.set(name, before),
+            (false, true) => self.before.set(name, after),
+            (false, false) => {
+                panic!("{name:?} was {}, or became {}, and is {}", brief(&before), brief(&after), brief(stored));
+            }
         }
     }
 
@@ -89,6 +88,11 @@ impl Owed {
     /// One of the things is done.
     pub fn keep(&mut self, step: &Step) {
         step.change(&mut self.before);
+    }
+
+    /// Whether it's known what is there: with lost snapshots, what is found may come to the same either way.
+    pub fn is_settled(&self) -> bool {
+        self.before == self.after
     }
 
     /// What was before.

@@ -178,8 +178,11 @@ impl Run {
     /// Does things at random, and reads all there is.
     pub fn steps(&mut self, count: usize, random: &mut Random) -> Result<(), StoreError> {
         for _ in 0..count {
-            let step = Step::random(self.owed.model(), random);
-            match step.interlude(self.owed.model(), random) {
+            if !self.owed.is_settled() {
+                break;
+            }
+            let step = Step::random(&self.owed.model(), random);
+            match step.interlude(&self.owed.model(), random) {
                 Some(interlude) => self.step_with_interlude(&step, interlude)?,
                 None => self.step(&step)?,
             }

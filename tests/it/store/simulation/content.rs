@@ -13,6 +13,8 @@ pub struct Content {
     pub now: Vec<u8>,
     /// What is there after a power cut in any case.
     durable: Vec<u8>,
+    /// Through here, something durable may have been written; what follows are zeros that were never written.
+    written: usize,
     /// What was done since, in order.
     steps: Vec<Step>,
 }
@@ -54,6 +56,7 @@ impl Content {
     pub fn sync(&mut self, is_all: bool) {
         let len = self.now.len();
         for sector in self.dirty() {
+            self.written = self.written.max(sector.end);
             self.keep(sector);
         }
         self.steps.clear();
@@ -67,6 +70,7 @@ impl Content {
     /// Makes some of it durable. What isn't then never is, if it isn't written again: the system takes it for written.
     pub fn fail_to_sync(&mut self, random: &mut Random) {
         for sector in self.dirty() {
+            self.written = self.written.max(sector.end);
             if random.percent(50) {
                 self.keep(sector);
             }
@@ -123,7 +127,7 @@ impl Content {
             let image = &images[pick(random)];
             let mut sector = image[start.min(image.len())..(start + SECTOR).min(image.len())].to_vec();
             sector.resize(SECTOR, 0);
-            if newest > 0 && self.is_blank(start) && self.is_dirty(start) && random.percent(2) {
+            if start >= self.written && self.is_dirty(start) && random.percent(2) {
                 // What was there before, of a file that's gone.
                 sector.fill_with(|| random.next() as u8);
             }
@@ -132,11 +136,7 @@ impl Content {
         let (one, other) = (images[pick(random)].len(), images[pick(random)].len());
         let len = if random.percent(70) { one } else { one.min(other) + random.below(one.abs_diff(other) + 1) };
         bytes.resize(len, 0);
-        Self { now: bytes.clone(), durable: bytes, steps: Vec::new() }
-    }
-
-    fn is_blank(&self, start: usize) -> bool {
-        self.durable.iter().skip(start).take(SECTOR).all(|byte| *byte == 0)
+        Self { now: bytes.clone(), written: bytes.len(), durable: bytes, steps: Vec::new() }
     }
 
     fn is_dirty(&self, start: usize) -> bool {
