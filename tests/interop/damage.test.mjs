@@ -14,7 +14,7 @@ const CANNOT_BE_LOADED = 1011
 const damages = {
   'are gone': snapshots => rmSync(snapshots, { recursive: true }),
   'are full of zeros': snapshots => {
-    const file = path.join(snapshots, 'db')
+    const file = path.join(snapshots, '00000001/db')
     writeFileSync(file, Buffer.alloc(readFileSync(file).length))
   }
 }

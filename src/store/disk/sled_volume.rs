@@ -325,7 +325,7 @@ mod tests {
     #[test]
     fn the_file_is_synced_once_all_is_written_to_it() {
         let place = Scratch::new("sync");
-        let synced = Arc::new(Mutex::new(Vec::new()));
+        let synced = Synced::default();
         let volumes = SledVolumes::synced_by(&place.0, watch(synced.clone())).unwrap();
         let volume = volumes.open(1).unwrap();
         let opened = std::mem::take(&mut *synced.lock().unwrap());
@@ -348,7 +348,7 @@ mod tests {
     #[test]
     fn less_than_a_segment_is_written_between_two_syncs() {
         let place = Scratch::new("segments");
-        let synced = Arc::new(Mutex::new(Vec::new()));
+        let synced = Synced::default();
         let volume = SledVolumes::synced_by(&place.0, watch(synced.clone())).unwrap().open(1).unwrap();
         // Keys in no order make sled write the most beside them.
         for number in 0..700u32 {
@@ -364,7 +364,7 @@ mod tests {
         }
     }
 
-    /// Files with what they held.
+    /// The files that were synced, with what they held then.
     type Synced = Arc<Mutex<Vec<(PathBuf, Vec<u8>)>>>;
 
     /// Syncs nothing, and notes what the files held when they should have been.

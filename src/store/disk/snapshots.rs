@@ -171,12 +171,6 @@ impl Snapshots {
         }
     }
 
-    /// Has a snapshot be another one than was kept.
-    #[cfg(test)]
-    pub fn lose(&self, doc: u64, pointer: &Pointer) {
-        self.volumes()[&pointer.volume].insert(&key(doc, pointer.generation, 0), b"lost").unwrap();
-    }
-
     /// The volumes that are open.
     pub fn held(&self) -> io::Result<Vec<Held>> {
         let active = self.active();
@@ -236,6 +230,13 @@ fn key(doc: u64, generation: u32, part: u32) -> [u8; KEY_BYTES] {
 mod tests {
     use super::*;
     use crate::id::Seq;
+
+    impl Snapshots {
+        /// Has a snapshot be another one than was kept.
+        pub fn lose(&self, doc: u64, pointer: &Pointer) {
+            self.volumes()[&pointer.volume].insert(&key(doc, pointer.generation, 0), b"lost").unwrap();
+        }
+    }
 
     /// Volumes in memory. Those of some numbers fail when something is put into them.
     #[derive(Default)]
