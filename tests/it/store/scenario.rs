@@ -181,8 +181,8 @@ impl Run {
             if !self.owed.is_settled() {
                 break;
             }
-            let step = Step::random(&self.owed.model(), random);
-            match step.interlude(&self.owed.model(), random) {
+            let step = Step::random(self.owed.model(), random);
+            match step.interlude(self.owed.model(), random) {
                 Some(interlude) => self.step_with_interlude(&step, interlude)?,
                 None => self.step(&step)?,
             }
