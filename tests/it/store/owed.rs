@@ -22,14 +22,15 @@ pub struct Owed {
 #[derive(Clone, Debug, Default)]
 struct History {
     snapshots: Vec<(Seq, Bytes)>,
-    records: Vec<(Seq, Record)>,
+    /// What was lost before it was acknowledged gives way to what took its position.
+    records: BTreeMap<Seq, Record>,
 }
 
 impl History {
     /// Whether `found` comes to the same as `expected`, by way of an earlier snapshot.
     fn comes_to(&self, found: &Stored, expected: &Stored) -> bool {
-        let is_between = |(seq, _): &&(Seq, Record)| *seq > found.floor() && *seq <= expected.last_seq();
-        let tail: Vec<_> = self.records.iter().filter(is_between).cloned().collect();
+        let after = self.records.iter().filter(|(seq, _)| **seq > found.floor() && **seq <= expected.last_seq());
+        let tail: Vec<_> = after.map(|(seq, record)| (*seq, record.clone())).collect();
         let is_known = |snapshot| self.snapshots.contains(snapshot);
         let deleted = expected.tombstone.as_ref().map_or(Seq(0), |tombstone| tombstone.through);
         found.snapshot.as_ref().is_none_or(is_known)
@@ -78,8 +79,7 @@ impl Owed {
         steps.into_iter().for_each(|step| step.change(&mut self.after));
         for (name, stored) in &self.after.0 {
             let history = self.history.entry(name.clone()).or_default();
-            let last = history.records.last().map_or(Seq(0), |(seq, _)| *seq);
-            history.records.extend(stored.tail.iter().filter(|(seq, _)| *seq > last).cloned());
+            history.records.extend(stored.tail.iter().cloned());
             let is_new = |snapshot: &&(Seq, Bytes)| history.snapshots.last() != Some(*snapshot);
             history.snapshots.extend(stored.snapshot.iter().filter(is_new).cloned().collect::<Vec<_>>());
         }
