@@ -1,11 +1,12 @@
-//! Space is won back from the volumes: what is needed of one that is mostly unneeded moves to the newest, and then all of it goes.
+//! Space is won back from the volumes: what is needed of one that is mostly unneeded moves to the newest, and then all
+//! of it goes.
 
 use std::collections::BTreeSet;
 use std::sync::PoisonError;
 
 use super::segment::{Batch, Entry, Pointer};
 use super::snapshots::{Held, Packed};
-use super::usage::{Usage, VOLUME_OVERHEAD};
+use super::usage::Usage;
 use super::{DiskStore, StoreError};
 
 /// Bytes that move at least, each time.
@@ -16,8 +17,8 @@ const MOVED_DOCUMENTS: usize = 128;
 /// What is known of the volumes from one time to the next.
 #[derive(Debug, Default)]
 pub struct Cleaning {
-    /// Volumes that nothing was needed of the last time. They go only now, when a later batch is in the journal: should its last
-    /// one be torn, what the one before says is still there.
+    /// Volumes that nothing was needed of the last time. They go only now, when a later batch is in the journal: should
+    /// its last one be torn, what the one before says is still there.
     emptied: BTreeSet<u32>,
     /// Volumes and documents of which something can't be read, and so can't move.
     stuck: BTreeSet<(u32, u64)>,
@@ -30,8 +31,8 @@ struct Moved {
 }
 
 impl DiskStore {
-    /// Removes volumes that nobody needs; and if they take too much, moves a portion out of the one that is needed least.
-    /// For each byte that was just written, two may move.
+    /// Removes volumes that nobody needs; and if they take too much, moves a portion out of the one that is needed
+    /// least. For each byte that was just written, two may move.
     pub(super) fn clean_volumes(&self, cleaning: &mut Cleaning, written: u64) -> Result<(), StoreError> {
         let held = self.snapshots.held()?;
         self.remove_emptied(cleaning, &held)?;
@@ -68,7 +69,7 @@ impl DiskStore {
         }
         // One that is needed almost wholly would take as much again.
         let is_worth_it = |volume: &&&Held| {
-            let fresh = usage.needed(volume.number) + VOLUME_OVERHEAD;
+            let fresh = usage.needed(volume.number) + self.snapshots.overhead();
             fresh < volume.bytes - volume.bytes / 8
         };
         let share = |volume: &&&Held| usage.needed(volume.number) * 1_000 / volume.bytes.max(1);
@@ -79,7 +80,7 @@ impl DiskStore {
     fn is_crowded(&self, usage: &Usage, held: &[Held]) -> bool {
         let bytes: u64 = held.iter().map(|volume| volume.bytes).sum();
         let needed: u64 = held.iter().map(|volume| usage.needed(volume.number)).sum();
-        let fresh = needed + VOLUME_OVERHEAD * (1 + needed / self.options.volume_bytes.max(1));
+        let fresh = needed + self.snapshots.overhead() * (1 + needed / self.options.volume_bytes.max(1));
         bytes > (2 * self.options.volume_bytes).max(fresh + fresh / 3)
     }
 

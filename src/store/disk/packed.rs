@@ -13,7 +13,8 @@ pub fn pack(snapshot: &[u8]) -> Vec<u8> {
     if compressed.len() < snapshot.len() { compressed } else { snapshot.to_vec() }
 }
 
-/// The snapshot that these bytes were kept of, if they're whole. What is allocated for it is bounded by the bytes that are there.
+/// The snapshot that these bytes were kept of, if they're whole. What is allocated for it is bounded by the bytes that
+/// are there.
 pub fn unpack(packed: Vec<u8>, pointer: &Pointer) -> Option<Vec<u8>> {
     let snapshot = match pointer.len {
         len if len == packed.len() as u64 => packed,

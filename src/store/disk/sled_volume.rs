@@ -1,9 +1,9 @@
 //! Volumes in sled.
 //!
-//! What makes sled 0.34.7 safe: its own `flush` doesn't outlive a power cut, so the file is synced here once more; no value
-//! is larger than 3.5 KiB, for larger ones go to files that sled never syncs; `flush_async` is never called; what it left
-//! half-made when it was killed is removed before it's opened; its panics are caught; and after an error it's never dropped,
-//! for then it waits for itself.
+//! What makes sled 0.34.7 safe: its own `flush` doesn't outlive a power cut, so the file is synced here once more, before
+//! sled opens it, and every few values; no value is larger than 3.5 KiB, for larger ones go to files that sled never
+//! syncs; `flush_async` is never called; what it left half-made when it was killed is removed before it's opened; its
+//! panics are caught; and after an error it's never dropped, for then it waits for itself.
 
 use std::fs::{self, File};
 use std::io;
@@ -20,12 +20,14 @@ use super::volume::{Volume, VolumeError, Volumes};
 
 /// Bytes of the largest value.
 pub const VALUE_BYTES_MAX: usize = 3_584;
-/// Values that are written between two syncs. With what sled writes beside them, of which each may be a page of 16 values, that is
-/// less than a segment of its file (512 KiB). A segment says how far sled took the ones before for durable, and after a power cut
-/// sled can't open a file in which that isn't so.
+/// Values that are written between two syncs. With what sled writes beside them, of which each may be a page of 16
+/// values, that is less than a segment of its file (512 KiB). A segment says how far sled took the ones before for
+/// durable, and after a power cut sled can't open a file in which that isn't so.
 const UNSYNCED_MAX: usize = 8;
 /// Bytes that sled may hold in memory, for each volume.
 const CACHE_BYTES: u64 = 8 << 20;
+/// Bytes that sled takes for a file, as measured.
+const VOLUME_OVERHEAD: u64 = 2 << 20;
 /// How often, and how long apart, sled's own lock is tried for.
 const LOCK_TRIES: usize = 50;
 const LOCK_PAUSE: Duration = Duration::from_millis(10);
@@ -91,6 +93,10 @@ impl Volumes for SledVolumes {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => sync_directory(&self.root),
         }
+    }
+
+    fn overhead(&self) -> u64 {
+        VOLUME_OVERHEAD
     }
 }
 

@@ -1,5 +1,5 @@
-//! Snapshots, in volumes. The journal says which there are, where, and what they hash to; so what a volume gives is always
-//! checked, and one that is damaged harms only what lies in it.
+//! Snapshots, in volumes. The journal says which there are, where, and what they hash to; so what a volume gives is
+//! always checked, and one that is damaged harms only what lies in it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -15,8 +15,8 @@ use super::volume::{Volume, VolumeError, Volumes};
 const KEY_BYTES: usize = 16;
 /// How many volumes in turn are tried to put something into.
 const ATTEMPTS: usize = 3;
-/// A volume that has more than one part in so many of all bytes is full: so damage to one harms a part of the documents, and what
-/// is in it can be moved in the space of that part.
+/// A volume that has more than one part in so many of all bytes is full: so damage to one harms a part of the
+/// documents, and what is in it can be moved in the space of that part.
 const PARTS: u64 = 8;
 
 /// The snapshots of a store.
@@ -179,6 +179,11 @@ impl Snapshots {
             Ok(Held { number: *number, bytes: volume.bytes()?, is_active, is_given_up })
         };
         self.volumes().iter().map(held).collect()
+    }
+
+    /// Bytes that a volume takes for itself; fewer if so few fill one.
+    pub fn overhead(&self) -> u64 {
+        self.volumes.overhead().min(self.volume_bytes)
     }
 
     /// Closes and removes a volume, unless somebody is reading it. Then it's for another time.

@@ -6,9 +6,7 @@ use std::ops::Bound;
 use super::segment::{Entry, Pointer};
 use super::sled_volume::VALUE_BYTES_MAX;
 
-/// What a volume that has only what is needed takes for itself, as measured.
-pub const VOLUME_OVERHEAD: u64 = 2 << 20;
-/// And for a value beside its bytes, and for four of its bytes.
+/// What a volume that has only what is needed takes for a value beside its bytes, and for four of its bytes: as measured.
 const VALUE_OVERHEAD: u64 = 256;
 const QUARTERS: u64 = 7;
 

@@ -1,4 +1,5 @@
-//! Where snapshots' bytes lie: numbered files of keys and values. Each can be damaged, given up and removed without the others.
+//! Where snapshots' bytes lie: numbered files of keys and values. Each can be damaged, given up and removed without the
+//! others.
 
 use std::io;
 use std::sync::Arc;
@@ -7,11 +8,12 @@ use bytes::Bytes;
 
 /// The volumes of a store. Its numbers grow: the greatest is the newest.
 pub trait Volumes: Send + Sync {
-    /// The numbers of those that are there, in order: from 1, and also of one that was being made when the power failed.
-    /// Number 0 isn't among them: it's what format 1 had, and is only ever read.
+    /// The numbers of those that are there, in order: from 1, and also of one that was being made when the power
+    /// failed. Number 0 isn't among them: it's what format 1 had, and is only ever read.
     fn numbers(&self) -> io::Result<Vec<u32>>;
 
-    /// Opens one, and makes it if it isn't there: then that it's there is durable. At most one at a time is open of a number.
+    /// Opens one, and makes it if it isn't there: then that it's there is durable. At most one at a time is open of a
+    /// number.
     ///
     /// # Errors
     /// [`VolumeError::Damaged`] if it can't be opened as it is, which changes nothing.
@@ -19,12 +21,18 @@ pub trait Volumes: Send + Sync {
 
     /// Removes one that isn't open, durably. One that isn't there is no error.
     fn remove(&self, number: u32) -> io::Result<()>;
+
+    /// Bytes that one takes for itself, whatever is in it.
+    fn overhead(&self) -> u64 {
+        0
+    }
 }
 
 /// Keys and values. Calls come from several threads, those that change something from one at a time.
 ///
-/// Nothing is ever removed from one: what is still needed of it moves to a newer one, and then all of it goes. What was inserted
-/// since the last [`flush`](Self::flush) is kept or lost by a power cut, each key by itself; what was there before stays.
+/// Nothing is ever removed from one: what is still needed of it moves to a newer one, and then all of it goes. What was
+/// inserted since the last [`flush`](Self::flush) is kept or lost by a power cut, each key by itself; what was there
+/// before stays.
 pub trait Volume: Send + Sync {
     /// Keeps a value, in the place of the one before.
     fn insert(&self, key: &[u8], value: &[u8]) -> Result<(), VolumeError>;

@@ -1,6 +1,8 @@
-//! Power cuts amid writing to a volume: all that was flushed is there, and of what wasn't, each value is there or isn't.
+//! Power cuts amid writing to a volume: all that was flushed is there, and of what wasn't, each value is there or
+//! isn't.
 //!
-//! What a disk may hold then: each 512-byte sector that changed since the last flush as it was then, or at some time since.
+//! What a disk may hold then: each 512-byte sector that changed since the last flush as it was then, or at some time
+//! since.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
