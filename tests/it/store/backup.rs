@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::sync::{Arc, Mutex};
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::Command;
 use tokio::sync::{Notify, oneshot};
@@ -293,6 +293,27 @@ async fn a_server_with_tokens_gives_a_backup_to_who_may_manage() {
 }
 
 #[tokio::test]
+async fn switches_in_the_environment_are_said_as_people_say_them() {
+    for (value, code) in [("1", 0), ("yes", 0), ("true", 0), ("0", 0), ("off", 0), ("perhaps", 2)] {
+        for switch in ["YMESH_OPEN", "YMESH_STRICT"] {
+            let mut command = y_mesh(&["--print-config"]);
+            ended(command.env(switch, value)).await.expect(code);
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_logged_into_a_file_has_no_colours() {
+    let place = Place::new("log");
+    let mut command = y_mesh(&["--port", "0", "--set", "limits.disk_reserve_bytes=1000000000000000", "--data"]);
+    let mut process = command.arg(&place.0).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
+    let line = soon("a line", lines.next_line()).await.unwrap().unwrap();
+    assert!(line.contains("almost full") && !line.contains('\u{1b}'), "{line}");
+    process.kill().await.unwrap();
+}
+
+#[tokio::test]
 async fn nothing_is_written_over_and_what_cant_be_written_is_said() {
     let (place, copies) = (Place::new("target"), Copies::new("target-copies"));
     let store = place.open(16_384).unwrap();
@@ -427,9 +448,11 @@ async fn an_answer_that_is_cut_off_or_changed_makes_no_backup() {
         copies.of_server(&answering(changed, whole.len()).await, &copy).await.failed(&["broke off"]);
         assert!(copies.has_none(&copy));
     }
-    let stopped = [dump::head().to_vec(), Encoded::stopped("the store failed").parts.concat()].concat();
+    let stopped = [dump::head().to_vec(), Encoded::stopped("the store \u{1b}[2Jfailed\n").parts.concat()].concat();
     let length = stopped.len();
-    copies.of_server(&answering(stopped, length).await, "stopped").await.failed(&["gave up", "the store failed"]);
+    let ended = copies.of_server(&answering(stopped, length).await, "stopped").await;
+    assert!(!ended.complained.contains('\u{1b}'), "a server may clear the terminal");
+    ended.failed(&["gave up", "the store \u{fffd}[2Jfailed"]);
     assert!(copies.has_none("stopped"));
 }
 
