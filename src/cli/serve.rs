@@ -13,6 +13,7 @@ use y_mesh::node::access::Open;
 use y_mesh::store::DiskStore;
 use y_mesh::{Durability, Node, document};
 
+use super::local::Local;
 use super::settings::Settings;
 use super::tokens::Tokens;
 use super::{Failure, opening};
@@ -151,7 +152,7 @@ impl Serve {
         }
         builder = match tokens {
             Some(tokens) => builder.authorize(tokens),
-            None if access.is_local => builder.authorize(Open(document::Access::Manage)),
+            None if access.is_local => builder.authorize(Local),
             None => builder.authorize(Open(document::Access::Write)),
         };
         if let Data::Directory(path) = &self.data {

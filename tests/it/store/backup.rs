@@ -292,6 +292,31 @@ async fn a_server_with_tokens_gives_a_backup_to_who_may_manage() {
     program.kill().await;
 }
 
+/// The status of an answer to a request with these headers.
+async fn status(program: &Program, line: &str, headers: &str) -> String {
+    let mut stream = tokio::net::TcpStream::connect(&program.address).await.unwrap();
+    let head = format!("{line} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n{headers}\r\n", program.address);
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = [0; 12];
+    soon("the status", stream.read_exact(&mut answer)).await.unwrap();
+    String::from_utf8_lossy(&answer[9..]).into_owned()
+}
+
+#[tokio::test]
+async fn what_a_proxy_passes_on_is_not_from_this_machine() {
+    let place = Place::new("proxy");
+    let program = Program::start(&place).await;
+    program.visit("notes", 1).await;
+    for header in ["x-forwarded-for: 192.0.2.1\r\n", "Forwarded: for=192.0.2.1\r\n", "Via: 1.1 proxy\r\n"] {
+        assert_eq!(status(&program, "DELETE /api/documents/notes", header).await, "403", "{header}");
+        assert_eq!(status(&program, "GET /api/backup", header).await, "403", "{header}");
+        assert_eq!(status(&program, "GET /api/documents", header).await, "200", "{header}");
+    }
+    assert_eq!(status(&program, "GET /api/backup", "").await, "200");
+    assert_eq!(status(&program, "DELETE /api/documents/notes", "").await, "404");
+    program.kill().await;
+}
+
 #[tokio::test]
 async fn switches_in_the_environment_are_said_as_people_say_them() {
     for (value, code) in [("1", 0), ("yes", 0), ("true", 0), ("0", 0), ("off", 0), ("perhaps", 2)] {
