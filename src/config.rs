@@ -201,6 +201,9 @@ pub struct Config {
     pub timing: Timing,
 }
 
+/// Greater counts can't be counted with: tokio's semaphores and channels have three bits of each for themselves.
+const COUNT_MAX: usize = usize::MAX >> 3;
+
 /// Why a configuration can't work. Change the value that it names.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -224,6 +227,9 @@ impl Config {
             ),
             (limits.inbound_bytes_max <= u32::MAX as usize, "inbound_bytes_max must be below 4 GiB"),
             (limits.mailbox_messages_max > 0, "mailbox_messages_max must not be 0"),
+            (limits.mailbox_messages_max <= COUNT_MAX, "mailbox_messages_max is too large"),
+            (limits.store_queue_bytes_max <= COUNT_MAX, "store_queue_bytes_max is too large"),
+            (limits.backups_max <= COUNT_MAX, "backups_max is too large"),
             (limits.outbox_messages_max > 0, "outbox_messages_max must not be 0"),
             (limits.merge_updates_max > 0, "merge_updates_max must not be 0"),
             (limits.store_queue_bytes_max > 0, "store_queue_bytes_max must not be 0"),
@@ -265,6 +271,19 @@ mod tests {
     #[test]
     fn the_defaults_fit_together() {
         assert_eq!(Config::default().check(), Ok(()));
+    }
+
+    #[test]
+    fn what_cant_be_counted_is_refused() {
+        for set in [
+            |limits: &mut Limits| limits.mailbox_messages_max = usize::MAX,
+            |limits: &mut Limits| limits.store_queue_bytes_max = usize::MAX,
+            |limits: &mut Limits| limits.backups_max = usize::MAX,
+        ] {
+            let mut config = Config::default();
+            set(&mut config.limits);
+            assert!(config.check().is_err());
+        }
     }
 
     #[test]

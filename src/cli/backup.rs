@@ -43,7 +43,7 @@ pub struct Backup {
     directory: PathBuf,
 
     /// Address of a running server, such as http://127.0.0.1:1234. It goes on working meanwhile; the copy has everything that
-    /// it had acknowledged when this began.
+    /// it had acknowledged as on disk when this began.
     #[arg(long, value_name = "URL")]
     server: Option<Address>,
 

@@ -108,7 +108,8 @@ async fn given(answer: Response<Incoming>, text: &str) -> Result<Response<Incomi
     if status == StatusCode::OK {
         return Ok(answer);
     }
-    let said = detail(answer.into_body()).await.unwrap_or_else(|| status.to_string());
+    let said = timeout(CONNECT_MAX, detail(answer.into_body())).await.ok().flatten();
+    let said = said.unwrap_or_else(|| status.to_string());
     Err(Failure(match status {
         StatusCode::UNAUTHORIZED => {
             format!("{text}: {said}. Give one that may manage: --token-file FILE, or YMESH_TOKEN in the environment")
@@ -123,12 +124,17 @@ async fn given(answer: Response<Incoming>, text: &str) -> Result<Response<Incomi
 async fn detail(mut body: Incoming) -> Option<String> {
     let mut text = Vec::new();
     while text.len() < PROBLEM_BYTES_MAX
-        && let Ok(Some(Ok(piece))) = timeout(CONNECT_MAX, next(&mut body)).await
+        && let Some(Ok(piece)) = next(&mut body).await
     {
         text.extend_from_slice(&piece);
     }
     let problem: serde_json::Value = serde_json::from_slice(&text).ok()?;
-    problem["detail"].as_str().map(str::to_owned)
+    problem["detail"].as_str().map(shown)
+}
+
+/// What a server says, without what a terminal would take for orders.
+fn shown(said: &str) -> String {
+    said.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
 /// The next piece of a body.
@@ -189,9 +195,10 @@ impl Reading {
             Item::Document { name, stored, fingerprint, bytes } => {
                 Ok(Some(Found::Document { name, stored, fingerprint, bytes }))
             }
-            Item::Damaged { name, why } => Ok(Some(Found::Damaged { name, why })),
+            Item::Damaged { name, why } => Ok(Some(Found::Damaged { name, why: shown(&why) })),
             Item::End { .. } => Ok(None),
             Item::Stopped { why } => {
+                let why = shown(&why);
                 let text = &self.address.text;
                 Err(Failure(format!("{text} gave up after {}: {why}", counted(self.count - 1, "document"))))
             }

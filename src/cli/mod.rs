@@ -4,6 +4,7 @@ mod address;
 mod backup;
 mod copying;
 mod download;
+mod local;
 mod opening;
 mod progress;
 mod restore;

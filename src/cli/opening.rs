@@ -1,5 +1,6 @@
 //! Stores that the command line opens, and what to do if they can't be.
 
+use std::io::{IsTerminal, stderr};
 use std::path::Path;
 
 use tracing_subscriber::EnvFilter;
@@ -34,5 +35,6 @@ pub fn to_copy(path: &Path, locked: &str) -> Result<DiskStore, Failure> {
 
 /// Lets what stores report be seen on the standard error, beside what a command says itself.
 pub fn start_log() {
-    tracing_subscriber::fmt().with_env_filter(EnvFilter::new("y_mesh=warn")).with_writer(std::io::stderr).init();
+    let log = tracing_subscriber::fmt().with_env_filter(EnvFilter::new("y_mesh=warn"));
+    log.with_ansi(stderr().is_terminal()).with_writer(stderr).init();
 }

@@ -1,17 +1,19 @@
 //! `y-mesh serve`: the server.
 
 use std::future::Future;
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::Args;
+use clap::builder::BoolishValueParser;
 use tracing_subscriber::EnvFilter;
 use y_mesh::http::{Door, Origin, listen};
 use y_mesh::node::access::Open;
 use y_mesh::store::DiskStore;
 use y_mesh::{Durability, Node, document};
 
+use super::local::Local;
 use super::settings::Settings;
 use super::tokens::Tokens;
 use super::{Failure, opening};
@@ -42,7 +44,7 @@ pub struct Serve {
     durability: Option<Durability>,
 
     /// Show a change to others only when it's on disk, so that nobody can have seen what a crash then takes.
-    #[arg(long, env = "YMESH_STRICT")]
+    #[arg(long, env = "YMESH_STRICT", value_parser = BoolishValueParser::new())]
     strict: bool,
 
     /// File with tokens, a line each: `read TOKEN [WHO]`, `write TOKEN [WHO]`, or `manage TOKEN [WHO]`, which may back up
@@ -50,9 +52,9 @@ pub struct Serve {
     #[arg(long, env = "YMESH_TOKEN_FILE", value_name = "FILE", conflicts_with = "open")]
     token_file: Option<PathBuf>,
 
-    /// Let everybody who reaches the address read and write. Backups and deletions are for this machine alone, or need a
-    /// token.
-    #[arg(long, env = "YMESH_OPEN")]
+    /// Let everybody who reaches the address read and write. Only where nobody but this machine reaches it may they back up and
+    /// delete too; elsewhere that takes --token-file instead.
+    #[arg(long, env = "YMESH_OPEN", value_parser = BoolishValueParser::new())]
     open: bool,
 
     /// Let pages of this address connect, such as https://app.example.com. May be repeated. Pages of the server's own
@@ -129,7 +131,11 @@ impl Serve {
 
     fn start_log(&self) -> Result<(), Failure> {
         let filter = EnvFilter::try_new(&self.log).map_err(|error| Failure(format!("--log: {error}")))?;
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
+        tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_ansi(io::stderr().is_terminal())
+            .with_writer(io::stderr)
+            .init();
         Ok(())
     }
 
@@ -146,7 +152,7 @@ impl Serve {
         }
         builder = match tokens {
             Some(tokens) => builder.authorize(tokens),
-            None if access.is_local => builder.authorize(Open(document::Access::Manage)),
+            None if access.is_local => builder.authorize(Local),
             None => builder.authorize(Open(document::Access::Write)),
         };
         if let Data::Directory(path) = &self.data {

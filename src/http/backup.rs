@@ -25,7 +25,7 @@ const PIECE: usize = 256 << 10;
 
 pub(super) async fn answer(shared: &Shared, head: &Head) -> Result<Response, Problem> {
     head.allow(&[Method::GET])?;
-    shared.policy.admit_origin(head, shared.node.metrics())?;
+    shared.policy.admit_own(head, shared.node.metrics())?;
     let backup = shared.node.backup(credentials::request(head)).await.map_err(|error| match error {
         Error::Denied(Denied::Forbidden) => Problem::forbidden(NOT_ALL),
         other => other.into(),

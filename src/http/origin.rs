@@ -12,6 +12,8 @@ use super::head::Head;
 use super::problem::Problem;
 use crate::node::Metrics;
 
+/// Where a browser says whether a request was caused by a page of the same origin, of another, or by the user.
+const FETCH_SITE: &str = "sec-fetch-site";
 /// Refused origins that are remembered, so that each is logged once.
 const LOGGED_MAX: usize = 100;
 
@@ -151,6 +153,18 @@ impl Policy {
             "this server listens on loopback without tokens, so it's reached as localhost alone; \
              for another name, allow its origin with --origin or ask for tokens",
         ))
+    }
+
+    /// Refuses pages like [`admit_origin`](Self::admit_origin), and also what a page elsewhere only links to or embeds: for that
+    /// a browser names no origin, and says of itself that it's from another site.
+    pub fn admit_own(&self, head: &Head, metrics: &Metrics) -> Result<(), Problem> {
+        self.admit_origin(head, metrics)?;
+        let site = head.headers.get(FETCH_SITE).map(|site| site.as_bytes());
+        if head.headers.contains_key(header::ORIGIN) || matches!(site, None | Some(b"same-origin" | b"none")) {
+            return Ok(());
+        }
+        metrics.refused("origin");
+        Err(Problem::forbidden("this isn't for pages of another site to ask for"))
     }
 
     /// Refuses pages of an origin that isn't allowed.

@@ -126,7 +126,8 @@ impl fmt::Debug for DocumentHandle {
 
 /// One session of a document: messages in y-protocols' frames, both ways, over whatever carries bytes.
 ///
-/// The first message out is a SyncStep1. Dropping the seat leaves the document.
+/// The first message out is a SyncStep1; where a document of that name was deleted, it comes when the other side has said what it
+/// holds (I1). Dropping the seat leaves the document.
 pub struct Seat {
     /// A seat keeps its node.
     _node: Node,

@@ -326,7 +326,7 @@ impl Node {
     ///
     /// # Errors
     /// [`Error::NotFound`] if there's no such document. [`Error::Unavailable`] if it can't be loaded, so that nobody can say
-    /// whose work it holds: it's left as it is.
+    /// whose work it holds: it's left as it is. Also if the store fails meanwhile: then it may or may not be deleted.
     pub async fn delete(&self, name: &DocName) -> Result<(), Error> {
         let (store, wanted) = (self.shared().store.clone(), name.clone());
         let is_kept = self.blocking(move || store.contains(&wanted)).await??;

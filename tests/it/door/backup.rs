@@ -120,6 +120,15 @@ async fn a_backup_is_for_who_may_manage_every_document() {
 }
 
 #[tokio::test]
+async fn a_page_elsewhere_cant_make_a_browser_take_a_backup() {
+    let server = Server::with(|_| {}, guarded, |door| door).await;
+    let asked = |site: &str| request(&server, MANAGER).replacen("\r\n", &format!("\r\nsec-fetch-site: {site}\r\n"), 1);
+    for (site, status) in [("cross-site", 403), ("same-site", 403), ("same-origin", 200), ("none", 200)] {
+        assert_eq!(server.ask(&asked(site)).await.status, status, "{site}");
+    }
+}
+
+#[tokio::test]
 async fn who_may_see_that_there_is_nothing_is_asked_as_well() {
     let server = Server::with(|_| {}, guarded, |door| door).await;
     assert_eq!((refused(&server, "").await.status, refused(&server, WRITER).await.status), (401, 403));

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::sync::{Arc, Mutex};
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::Command;
 use tokio::sync::{Notify, oneshot};
@@ -292,6 +292,52 @@ async fn a_server_with_tokens_gives_a_backup_to_who_may_manage() {
     program.kill().await;
 }
 
+/// The status of an answer to a request with these headers.
+async fn status(program: &Program, line: &str, headers: &str) -> String {
+    let mut stream = tokio::net::TcpStream::connect(&program.address).await.unwrap();
+    let head = format!("{line} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n{headers}\r\n", program.address);
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = [0; 12];
+    soon("the status", stream.read_exact(&mut answer)).await.unwrap();
+    String::from_utf8_lossy(&answer[9..]).into_owned()
+}
+
+#[tokio::test]
+async fn what_a_proxy_passes_on_is_not_from_this_machine() {
+    let place = Place::new("proxy");
+    let program = Program::start(&place).await;
+    program.visit("notes", 1).await;
+    for header in ["x-forwarded-for: 192.0.2.1\r\n", "Forwarded: for=192.0.2.1\r\n", "Via: 1.1 proxy\r\n"] {
+        assert_eq!(status(&program, "DELETE /api/documents/notes", header).await, "403", "{header}");
+        assert_eq!(status(&program, "GET /api/backup", header).await, "403", "{header}");
+        assert_eq!(status(&program, "GET /api/documents", header).await, "200", "{header}");
+    }
+    assert_eq!(status(&program, "GET /api/backup", "").await, "200");
+    assert_eq!(status(&program, "DELETE /api/documents/notes", "").await, "404");
+    program.kill().await;
+}
+
+#[tokio::test]
+async fn switches_in_the_environment_are_said_as_people_say_them() {
+    for (value, code) in [("1", 0), ("yes", 0), ("true", 0), ("0", 0), ("off", 0), ("perhaps", 2)] {
+        for switch in ["YMESH_OPEN", "YMESH_STRICT"] {
+            let mut command = y_mesh(&["--print-config"]);
+            ended(command.env(switch, value)).await.expect(code);
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_logged_into_a_file_has_no_colours() {
+    let place = Place::new("log");
+    let mut command = y_mesh(&["--port", "0", "--set", "limits.disk_reserve_bytes=1000000000000000", "--data"]);
+    let mut process = command.arg(&place.0).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
+    let line = soon("a line", lines.next_line()).await.unwrap().unwrap();
+    assert!(line.contains("almost full") && !line.contains('\u{1b}'), "{line}");
+    process.kill().await.unwrap();
+}
+
 #[tokio::test]
 async fn nothing_is_written_over_and_what_cant_be_written_is_said() {
     let (place, copies) = (Place::new("target"), Copies::new("target-copies"));
@@ -427,9 +473,11 @@ async fn an_answer_that_is_cut_off_or_changed_makes_no_backup() {
         copies.of_server(&answering(changed, whole.len()).await, &copy).await.failed(&["broke off"]);
         assert!(copies.has_none(&copy));
     }
-    let stopped = [dump::head().to_vec(), Encoded::stopped("the store failed").parts.concat()].concat();
+    let stopped = [dump::head().to_vec(), Encoded::stopped("the store \u{1b}[2Jfailed\n").parts.concat()].concat();
     let length = stopped.len();
-    copies.of_server(&answering(stopped, length).await, "stopped").await.failed(&["gave up", "the store failed"]);
+    let ended = copies.of_server(&answering(stopped, length).await, "stopped").await;
+    assert!(!ended.complained.contains('\u{1b}'), "a server may clear the terminal");
+    ended.failed(&["gave up", "the store \u{fffd}[2Jfailed"]);
     assert!(copies.has_none("stopped"));
 }
 
