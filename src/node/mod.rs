@@ -431,7 +431,11 @@ impl Node {
     pub async fn shutdown(&self, deadline: Duration) -> Vec<DocName> {
         self.shared().stopping.send_replace(true);
         let registry = &self.shared().registry;
-        match tokio::time::timeout(deadline, registry.empty()).await {
+        let idle = async {
+            registry.empty().await;
+            self.shared().writer.idle().await;
+        };
+        match tokio::time::timeout(deadline, idle).await {
             Ok(()) => {
                 self.close_store().await;
                 Vec::new()

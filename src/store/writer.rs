@@ -79,6 +79,12 @@ impl Writer {
         (DocumentWriter { writer: self.clone(), name, progress }, watch)
     }
 
+    /// Waits until nothing waits for the store, and it does nothing: no snapshot either.
+    pub async fn idle(&self) {
+        let all = self.bytes_max.min(u32::MAX as usize) as u32;
+        drop(self.bytes.acquire_many(all).await);
+    }
+
     /// Whether the store has given up.
     pub fn has_failed(&self) -> bool {
         *self.failed.borrow()
