@@ -7,6 +7,7 @@ mod levels;
 mod lifecycle;
 mod low;
 mod strict;
+mod upheaval;
 
 use std::time::Duration;
 

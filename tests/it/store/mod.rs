@@ -39,7 +39,7 @@ fn rounds(variable: &str, default: usize) -> usize {
 }
 
 /// A directory that no other test has. It's gone when the test is done, and stays to be looked at when it failed.
-struct Place(PathBuf);
+pub struct Place(PathBuf);
 
 impl Place {
     fn new(name: &str) -> Self {
@@ -47,7 +47,7 @@ impl Place {
     }
 
     /// Where it doesn't matter what is synced: in memory, if the system has a place there.
-    fn in_memory(name: &str) -> Self {
+    pub fn in_memory(name: &str) -> Self {
         let memory = Path::new("/dev/shm");
         if memory.is_dir() { Self::below(memory, &format!("y-mesh-{name}")) } else { Self::new(name) }
     }
@@ -61,7 +61,7 @@ impl Place {
         Self(path)
     }
 
-    fn open(&self, segment_bytes: u64) -> Result<DiskStore, StoreError> {
+    pub fn open(&self, segment_bytes: u64) -> Result<DiskStore, StoreError> {
         let mut options = DiskOptions::default();
         options.segment_bytes = segment_bytes;
         // Little, so that space is won back often.
