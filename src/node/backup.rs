@@ -34,7 +34,7 @@ pub struct Backup {
     damaged: u64,
     has_begun: bool,
     has_ended: bool,
-    _permit: OwnedSemaphorePermit,
+    _permit: Option<OwnedSemaphorePermit>,
 }
 
 /// Some documents in the form of a dump.
@@ -54,7 +54,6 @@ impl Node {
     /// [`Error::Denied`] if it isn't known who that is, or not every document may be managed: a backup that left some out without
     /// a word would be worse than none. [`Error::TooManyBackups`] if others are being taken.
     pub async fn backup(&self, request: Request) -> Result<Backup, Error> {
-        let permit = self.shared().backups.clone().try_acquire_owned().map_err(|_| Error::TooManyBackups)?;
         let mut backup = Backup {
             node: self.clone(),
             request: Arc::new(request),
@@ -65,13 +64,16 @@ impl Node {
             damaged: 0,
             has_begun: false,
             has_ended: false,
-            _permit: permit,
+            _permit: None,
         };
         backup.look_further().await?;
         if backup.names.is_empty() {
             // Where there's nothing to ask about, it's asked about a document that there isn't.
             backup.who = may_take(self.clone(), backup.request.clone(), Self::drawn_name()).await?;
         }
+        // Not before it's known that they may: else whoever may not could keep those away who may.
+        let permit = self.shared().backups.clone().try_acquire_owned();
+        backup._permit = Some(permit.map_err(|_| Error::TooManyBackups)?);
         tracing::info!(who = %backup.who.0, "a backup begins");
         Ok(backup)
     }

@@ -185,6 +185,9 @@ async fn few_backups_are_taken_at_a_time() {
     let first = begin(&server, MANAGER).await;
     first.readable().await.unwrap();
     assert_eq!(refused(&server, MANAGER).await.status, 503);
+    for (token, status) in [(WRITER, 403), ("", 401)] {
+        assert_eq!(refused(&server, token).await.status, status, "who may not has no part in how many there are");
+    }
     drop(first);
     soon("the end of the first", async { while begin_status(&server).await == 503 {} }).await;
 }
