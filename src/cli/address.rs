@@ -44,7 +44,12 @@ impl FromStr for Address {
             );
         }
         let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
-        let (port, base) = (authority.port_u16().unwrap_or(80), uri.path().trim_end_matches('/').to_owned());
+        let port = match authority.as_str().strip_prefix(authority.host()) {
+            Some("") => 80,
+            // Another port than the one that is meant would be shown the token.
+            _ => authority.port_u16().ok_or("its port is no number below 65536")?,
+        };
+        let base = uri.path().trim_end_matches('/').to_owned();
         Ok(Self { text: text.to_owned(), host, port, authority: authority.to_string(), base })
     }
 }
@@ -93,6 +98,9 @@ mod tests {
         assert!(why("https://docs.example.org").contains("tunnel"));
         assert!(why("127.0.0.1:1234").contains("http://127.0.0.1:1234"));
         assert!(why("").contains("http://127.0.0.1:1234"));
+        for port in ["99999", "", "65536"] {
+            assert!(why(&format!("http://127.0.0.1:{port}/")).contains("65536"), "{port}");
+        }
         assert!(why("http://me:secret@127.0.0.1/").contains("--token-file"));
         assert!(why("http://127.0.0.1/?token=secret").contains("--token-file"));
     }
