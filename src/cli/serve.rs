@@ -14,6 +14,7 @@ use y_mesh::store::DiskStore;
 use y_mesh::{Durability, Node, document};
 
 use super::local::Local;
+use super::progress::counted;
 use super::settings::Settings;
 use super::tokens::Tokens;
 use super::{Failure, opening};
@@ -49,7 +50,7 @@ pub struct Serve {
 
     /// File with tokens, a line each: `read TOKEN [WHO]`, `write TOKEN [WHO]`, or `manage TOKEN [WHO]`, which may back up
     /// and delete too. Nobody connects without one.
-    #[arg(long, env = "YMESH_TOKEN_FILE", value_name = "FILE", conflicts_with = "open")]
+    #[arg(long, env = "YMESH_TOKEN_FILE", value_name = "FILE")]
     token_file: Option<PathBuf>,
 
     /// Let everybody who reaches the address read and write. Only where nobody but this machine reaches it may they back up and
@@ -114,6 +115,10 @@ impl Serve {
         if self.print_config {
             let text = serde_json::to_string_pretty(&settings).map_err(|error| Failure(error.to_string()))?;
             return writeln!(io::stdout(), "{text}").map_err(|error| Failure(format!("--print-config: {error}")));
+        }
+        if self.open && self.token_file.is_some() {
+            // clap would take a variable that says no for one that is set.
+            return Err(Failure("--open lets everybody in, and --token-file who has a token; give one of them".into()));
         }
         let tokens = self.token_file.as_deref().map(Tokens::read).transpose()?;
         if !self.host.is_loopback() && tokens.is_none() && !self.open {
@@ -232,7 +237,7 @@ fn greet(address: SocketAddr, node: &Node, access: &Access) {
         Durability::Local => "what is acknowledged is on disk",
     };
     let who = match access.tokens {
-        Some(count) => format!("{count} tokens"),
+        Some(count) => counted(count as u64, "token"),
         None if access.is_local => "open to everybody on this machine".into(),
         None => "OPEN: everybody who reaches this address may write".into(),
     };

@@ -325,6 +325,13 @@ async fn switches_in_the_environment_are_said_as_people_say_them() {
             ended(command.env(switch, value)).await.expect(code);
         }
     }
+    let with_tokens = |value: &str| {
+        let mut command = y_mesh(&["--port", "0", "--data", "memory", "--token-file", "/nowhere/tokens"]);
+        command.env("YMESH_OPEN", value);
+        command
+    };
+    ended(&mut with_tokens("1")).await.failed(&["--open", "give one of them"]);
+    ended(&mut with_tokens("0")).await.failed(&["/nowhere/tokens"]);
 }
 
 #[tokio::test]
