@@ -63,7 +63,7 @@ pub enum Event {
         session: SessionId,
     },
     /// A session's outbox hasn't taken a message: it's full, or was and isn't empty yet (F5). Comes before the next event
-    /// of any other kind, for each message that isn't taken.
+    /// of any other kind, for each message that isn't taken; or, where messages go out only at a turn's end, then.
     Overflowed {
         /// Whose outbox it is.
         session: SessionId,

@@ -62,6 +62,9 @@ struct Opened {
     /// The last record when it was opened, and the last now.
     loaded: Seq,
     appended: Seq,
+    /// What a strict node lets out at the turn's end, in order, and the bytes of it.
+    held: Vec<Effect>,
+    held_bytes: usize,
     /// Who waits for it to be deleted.
     deleters: Vec<oneshot::Sender<bool>>,
     wants_to_retire: bool,
@@ -135,6 +138,8 @@ impl Actor {
             effects: Vec::new(),
             loaded: through,
             appended: through,
+            held: Vec::new(),
+            held_bytes: 0,
             deleters: Vec::new(),
             wants_to_retire: false,
             is_stopping: false,
@@ -230,6 +235,7 @@ impl Actor {
             self.step(opened, Event::Stopping).await?;
         }
         self.step(opened, Event::TurnEnded).await?;
+        self.let_out(opened).await?;
         self.shared.metrics.handled(started.elapsed());
         Ok(self.end(opened))
     }
@@ -352,11 +358,10 @@ impl Actor {
                     opened.writer.delete(through, clients).await;
                 }
                 Effect::Compact { through, snapshot } => opened.writer.compact(through, snapshot).await,
-                Effect::Send { to, content, message } => {
-                    if self.may_be_shown(opened).await {
-                        self.send(opened, to, content, &message)?;
-                    }
+                effect @ (Effect::Send { .. } | Effect::Close { .. }) if self.shared.is_strict => {
+                    self.hold(opened, effect).await?;
                 }
+                Effect::Send { to, content, message } => self.send(opened, to, content, &message)?,
                 Effect::Acknowledge { session, durable, refused } => {
                     if let Some(member) = self.members.get(&session) {
                         let durability = self.shared.given(opened.document.durability());
@@ -378,12 +383,35 @@ impl Actor {
         Ok(())
     }
 
+    /// Keeps back what would show somebody something: a turn waits once, and not for each message (D9).
+    async fn hold(&mut self, opened: &mut Opened, effect: Effect) -> Result<(), Fault> {
+        opened.held_bytes += if let Effect::Send { message, .. } = &effect { message.len() } else { 0 };
+        opened.held.push(effect);
+        match opened.held_bytes > self.shared.config.limits.outbox_bytes_max {
+            true => self.let_out(opened).await,
+            false => Ok(()),
+        }
+    }
+
+    async fn let_out(&mut self, opened: &mut Opened) -> Result<(), Fault> {
+        if opened.held.is_empty() {
+            return Ok(());
+        }
+        let may_be_shown = self.may_be_shown(opened).await;
+        opened.held_bytes = 0;
+        for effect in std::mem::take(&mut opened.held) {
+            match effect {
+                Effect::Send { to, content, message } if may_be_shown => self.send(opened, to, content, &message)?,
+                Effect::Close { session, code } => self.close(session, code),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
     /// On a strict node, waits until the store has all that was appended (D9). Every message waits, for an answer or a caret can
     /// tell of an edit as well as the edit itself. `false` if the store has failed: then the sessions are about to be closed.
     async fn may_be_shown(&self, opened: &Opened) -> bool {
-        if !self.shared.is_strict {
-            return true;
-        }
         // A receiver of its own: on the other, what it sees now must be news later, for what is acknowledged.
         let mut progress = opened.progress.clone();
         tokio::select! {

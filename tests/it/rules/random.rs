@@ -42,7 +42,7 @@ impl Storm {
             config.limits.compact_after_records = 1 + seed % 30;
             config.limits.merge_updates_max = 1 + seed as usize % 5;
         });
-        world.syncs = false;
+        (world.syncs, world.holds) = (false, seed % 4 > 1);
         let tabs = (0..2 + random.below(3)).map(|index| Tab {
             client: Client::new(1 + index as u64),
             session: None,

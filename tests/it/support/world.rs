@@ -35,6 +35,10 @@ pub struct World {
     pub effects: Vec<Effect>,
     /// Whether the journal is durable at once.
     pub syncs: bool,
+    /// Whether messages go out only at the end of a turn, as those of a strict node do.
+    pub holds: bool,
+    /// What goes out then.
+    held: Vec<Effect>,
     /// How often it was woken.
     pub ticks: usize,
     sessions: BTreeMap<SessionId, Outbox>,
@@ -65,6 +69,8 @@ impl World {
             config,
             effects: Vec::new(),
             syncs: true,
+            holds: false,
+            held: Vec::new(),
             ticks: 0,
             sessions: BTreeMap::new(),
             next: 1,
@@ -176,6 +182,9 @@ impl World {
     /// The turn ends; what is appended is durable, if the world syncs.
     pub fn turn(&mut self) {
         self.event(Event::TurnEnded);
+        for effect in std::mem::take(&mut self.held) {
+            self.let_out(&effect);
+        }
         if self.syncs && self.journal.waiting() > 0 {
             self.sync();
         }
@@ -214,20 +223,28 @@ impl World {
     pub fn perform(&mut self, effects: Vec<Effect>) -> Vec<Effect> {
         for effect in &effects {
             match effect {
+                Effect::Send { .. } | Effect::Close { .. } if self.holds => self.held.push(effect.clone()),
+                Effect::Send { .. } | Effect::Close { .. } => self.let_out(effect),
                 Effect::Append { seq, record } => {
                     self.note_appended(&record.update);
                     self.journal.append(*seq, record.clone());
                 }
                 Effect::Compact { through, snapshot } => self.journal.compact(*through, snapshot.clone()),
                 Effect::Delete { through, clients } => self.journal.delete(*through, clients.clone()),
-                Effect::Send { to, content, message } => self.deliver(*to, *content, message),
                 Effect::Acknowledge { session, durable, refused } => self.acknowledge(*session, (*durable, *refused)),
-                Effect::Close { session, code } => self.close(*session, *code),
                 Effect::Refused { .. } | Effect::Retire => {}
             }
         }
         self.effects.extend(effects.iter().cloned());
         effects
+    }
+
+    fn let_out(&mut self, effect: &Effect) {
+        match effect {
+            Effect::Send { to, content, message } => self.deliver(*to, *content, message),
+            Effect::Close { session, code } => self.close(*session, *code),
+            _ => {}
+        }
     }
 
     fn note_appended(&mut self, update: &[u8]) {
