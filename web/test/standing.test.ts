@@ -21,7 +21,7 @@ function saysOf(news: Partial<Facts>): string {
 
 test('saved is said only of what is on disk', () => {
   assert.equal(saysOf({}), 'saved: Saved')
-  assert.equal(saysOf({ durability: 'memory' }), 'synced: Synced, kept in memory only')
+  assert.equal(saysOf({ durability: 'memory' }), 'synced: Synced, in memory')
   assert.equal(saysOf({ durability: null }), 'synced: Synced')
   assert.equal(saysOf({ outstanding: 1 }), 'syncing: Saving…')
   assert.equal(saysOf({ waiting: 1 }), 'syncing: Saving…')

@@ -58,7 +58,7 @@ function unsettled({ durability }: Facts): Standing {
 function settled(durability: Durability | null): Standing {
   if (durability === 'local') return say('saved', 'Saved', "All you wrote is on the server's disk.")
   if (durability === 'memory') {
-    return say('synced', 'Synced, kept in memory only', 'The server has all you wrote, and forgets it when it stops.')
+    return say('synced', 'Synced, in memory', "The server has all you wrote in memory. It doesn't say when that's on a disk, if ever.")
   }
   return say('synced', 'Synced', "The server has all you wrote. It doesn't say whether it keeps it.")
 }
