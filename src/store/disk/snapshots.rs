@@ -10,7 +10,7 @@ use bytes::Bytes;
 use super::packed::{self, SNAPSHOT_BYTES_MAX};
 use super::segment::Pointer;
 use super::sled_volume::VALUE_BYTES_MAX;
-use super::volume::{Volume, VolumeError, Volumes};
+use super::volume::{Volume, VolumeError, Volumes, is_lack};
 
 const KEY_BYTES: usize = 16;
 /// How many volumes in turn are tried to put something into.
@@ -84,6 +84,8 @@ impl Snapshots {
             }
             match volumes.open(*number) {
                 Ok(volume) => drop(open.insert(*number, volume)),
+                // What lies in it would look damaged, and isn't.
+                Err(VolumeError::Failed(error)) if is_lack(&error) => return Err(error),
                 Err(error) => tracing::error!(volume = number, %error, "a volume of snapshots can't be opened"),
             }
         }
@@ -233,6 +235,7 @@ fn key(doc: u64, generation: u32, part: u32) -> [u8; KEY_BYTES] {
 
 #[cfg(test)]
 mod tests {
+    use super::super::volume::TOO_MANY_FILES;
     use super::*;
     use crate::id::Seq;
 
@@ -246,6 +249,8 @@ mod tests {
     /// Volumes in memory. Those of some numbers fail when something is put into them.
     #[derive(Default)]
     struct Memory {
+        /// Why none can be opened.
+        closed: Option<fn() -> io::Error>,
         damaged: Vec<u32>,
         failing: Vec<u32>,
         removed: Mutex<Vec<u32>>,
@@ -264,6 +269,9 @@ mod tests {
         }
 
         fn open(&self, number: u32) -> Result<Arc<dyn Volume>, VolumeError> {
+            if let Some(why) = self.closed {
+                return Err(why().into());
+            }
             let (is_damaged, is_failing) = (self.damaged.contains(&number), self.failing.contains(&number));
             Ok(Arc::new(Values { is_damaged, is_failing, ..Values::default() }))
         }
@@ -316,6 +324,19 @@ mod tests {
         assert_eq!(keep(&snapshots, 1).unwrap().volume, 5);
         let missing = Pointer { volume: 3, ..keep(&snapshots, 2).unwrap() };
         assert_eq!(snapshots.get(1, &missing).unwrap(), None);
+    }
+
+    #[test]
+    fn where_the_machine_lacks_something_nothing_is_taken_for_damaged() {
+        let opened = |why: fn() -> io::Error| {
+            let memory = Memory { closed: Some(why), ..Memory::default() };
+            Snapshots::open(Arc::new(memory), 1_000, &[1, 2]).map(|snapshots| numbers(&snapshots))
+        };
+        for why in [|| io::ErrorKind::StorageFull.into(), || io::Error::from_raw_os_error(TOO_MANY_FILES[0])] {
+            assert_eq!(opened(why).unwrap_err().to_string(), why().to_string());
+        }
+        // A volume that alone can't be read harms no other.
+        assert_eq!(opened(|| io::Error::other("a bad sector")).unwrap(), [0; 0]);
     }
 
     #[test]
