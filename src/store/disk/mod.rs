@@ -286,10 +286,7 @@ impl Store for DiskStore {
             return Ok(());
         }
         let pointer = self.keep(doc, entry.generation() + 1, through, snapshot)?;
-        let is_whole = match current {
-            Some(current) => self.snapshots.get(doc, &current)?.is_some(),
-            None => true,
-        };
+        let is_whole = current.is_none_or(|current| self.snapshots.get(doc, &current).is_some());
         let previous = if is_whole { current } else { entry.previous };
         self.retire(doc, previous.map_or(Seq(0), |previous| previous.through))?;
         self.point(doc, pointer, is_whole)?;

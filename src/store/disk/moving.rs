@@ -88,7 +88,7 @@ impl DiskStore {
         let (mut moved, mut bytes) = (Vec::new(), 0);
         for (doc, entry) in self.entries_in(cleaning, volume) {
             for old in entry.pointers().filter(|pointer| pointer.volume == volume) {
-                match self.snapshots.packed(doc, *old)? {
+                match self.snapshots.packed(doc, *old) {
                     Some(new) => {
                         bytes += new.bytes();
                         moved.push(Moved { old: *old, new });
