@@ -320,9 +320,10 @@ impl Store for DiskStore {
         // Held all the time: nobody takes the numbers meanwhile.
         let mut journal = self.journal();
         let (mut batch, first) = (Batch::default(), self.catalog().free_id());
+        let mut names = BTreeSet::new();
         for (doc, (name, stored)) in (first..).zip(documents) {
             let Draft { entry, is_known, .. } = self.catalog().draft(name, doc);
-            if is_known {
+            if is_known || !names.insert(name) {
                 return Err(StoreError::Exists(name.clone()));
             }
             let grave = stored.tombstone.clone().map(|tombstone| Grave { tombstone, generation: 0 });
