@@ -36,6 +36,8 @@ struct Active {
     last: u32,
     /// Those that something couldn't be put into.
     given_up: BTreeSet<u32>,
+    /// What was written last may never become durable, and a later sync wouldn't say so.
+    has_failed: bool,
 }
 
 /// A snapshot as it's kept.
@@ -91,7 +93,7 @@ impl Snapshots {
         }
         let last = there.iter().chain(used).copied().max().unwrap_or(0);
         let number = Some(last).filter(|number| *number > 0 && open.contains_key(number));
-        let active = Active { number, last, given_up: BTreeSet::new() };
+        let active = Active { number, last, ..Active::default() };
         Ok(Self { volumes, volume_bytes, open: Mutex::new(open), active: Mutex::new(active) })
     }
 
@@ -103,12 +105,16 @@ impl Snapshots {
         self.active.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Keeps snapshots; they're durable and were read back when this returns, and their pointers say where they are.
+    /// Keeps snapshots; they're durable and were read back when this returns, and their pointers say where they are. After
+    /// an error of the disk none is kept any more.
     pub fn keep(&self, snapshots: &mut [Packed]) -> io::Result<()> {
         if snapshots.iter().any(|snapshot| snapshot.pointer.len > SNAPSHOT_BYTES_MAX) {
             return Err(io::Error::other("a snapshot is too large"));
         }
         let mut active = self.active();
+        if active.has_failed {
+            return Err(io::Error::other("snapshots couldn't be written before"));
+        }
         for _ in 0..ATTEMPTS {
             let kept = self.writable(&mut active).and_then(|(number, volume)| {
                 snapshots.iter_mut().for_each(|snapshot| snapshot.pointer.volume = number);
@@ -116,7 +122,10 @@ impl Snapshots {
             });
             match kept {
                 Ok(()) => return Ok(()),
-                Err(VolumeError::Failed(error)) => return Err(error),
+                Err(VolumeError::Failed(error)) => {
+                    active.has_failed = true;
+                    return Err(error);
+                }
                 Err(VolumeError::Damaged(why)) => {
                     tracing::error!(volume = active.last, %why, "a volume of snapshots is damaged; another takes its place");
                     active.number = None;
@@ -359,6 +368,7 @@ mod tests {
         let memory = Memory { failing: vec![4], damaged: vec![5, 6, 7], ..Memory::default() };
         let snapshots = Snapshots::open(Arc::new(memory), 1 << 20, &[4]).unwrap();
         assert_eq!(keep(&snapshots, 1).unwrap_err().to_string(), "full");
+        assert_eq!(keep(&snapshots, 2).unwrap_err().to_string(), "snapshots couldn't be written before");
         assert_eq!(numbers(&snapshots), [4]);
         let memory = Memory { damaged: (5..20).collect(), ..Memory::default() };
         let snapshots = Snapshots::open(Arc::new(memory), 1 << 20, &[1]).unwrap();
