@@ -147,7 +147,7 @@ impl Snapshots {
             return Ok((number, volume));
         }
         active.number = None;
-        active.last += 1;
+        active.last = active.last.checked_add(1).ok_or_else(|| io::Error::other("no volume's number is left"))?;
         let volume = self.volumes.open(active.last)?;
         active.number = Some(active.last);
         self.volumes().insert(active.last, volume.clone());
