@@ -72,7 +72,8 @@ pub struct Held {
 }
 
 impl Snapshots {
-    /// Opens the volumes that are `used`, and removes all others. One that can't be opened is left as it is.
+    /// Opens the volumes that are `used`, and removes all others. One that can't be opened is left as it is; an error if
+    /// that isn't its fault.
     pub fn open(volumes: Arc<dyn Volumes>, volume_bytes: u64, used: &[u32]) -> io::Result<Self> {
         let there = volumes.numbers()?;
         for number in there.iter().filter(|number| !used.contains(number)) {
