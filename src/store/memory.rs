@@ -99,7 +99,7 @@ impl Store for MemoryStore {
             return Err(StoreError::OutOfOrder { name: name.clone(), seq: through, last });
         }
         let stored = documents.entry(name.clone()).or_default();
-        let incarnation = stored.tombstone.as_ref().map_or(1, |tombstone| tombstone.incarnation + 1);
+        let incarnation = stored.tombstone.as_ref().map_or(1, |tombstone| tombstone.incarnation.saturating_add(1));
         let tombstone = Tombstone { incarnation, through, clients: clients.to_vec() };
         *stored = Stored { tombstone: Some(tombstone), ..Stored::default() };
         Ok(())

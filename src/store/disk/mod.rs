@@ -286,10 +286,7 @@ impl Store for DiskStore {
             return Ok(());
         }
         let pointer = self.keep(doc, entry.generation() + 1, through, snapshot)?;
-        let is_whole = match current {
-            Some(current) => self.snapshots.get(doc, &current)?.is_some(),
-            None => true,
-        };
+        let is_whole = current.is_none_or(|current| self.snapshots.get(doc, &current).is_some());
         let previous = if is_whole { current } else { entry.previous };
         self.retire(doc, previous.map_or(Seq(0), |previous| previous.through))?;
         self.point(doc, pointer, is_whole)?;
@@ -323,9 +320,10 @@ impl Store for DiskStore {
         // Held all the time: nobody takes the numbers meanwhile.
         let mut journal = self.journal();
         let (mut batch, first) = (Batch::default(), self.catalog().free_id());
+        let mut names = BTreeSet::new();
         for (doc, (name, stored)) in (first..).zip(documents) {
             let Draft { entry, is_known, .. } = self.catalog().draft(name, doc);
-            if is_known {
+            if is_known || !names.insert(name) {
                 return Err(StoreError::Exists(name.clone()));
             }
             let grave = stored.tombstone.clone().map(|tombstone| Grave { tombstone, generation: 0 });

@@ -35,21 +35,20 @@ impl DiskStore {
     /// least. For each byte that was just written, two may move.
     pub(super) fn clean_volumes(&self, cleaning: &mut Cleaning, written: u64) -> Result<(), StoreError> {
         let held = self.snapshots.held()?;
-        self.remove_emptied(cleaning, &held)?;
+        self.remove_emptied(cleaning, &held);
         match self.least_needed(cleaning, &held) {
             Some(volume) => self.move_out(cleaning, volume, MOVED_BYTES.max(2 * written)),
             None => Ok(()),
         }
     }
 
-    fn remove_emptied(&self, cleaning: &mut Cleaning, held: &[Held]) -> Result<(), StoreError> {
+    fn remove_emptied(&self, cleaning: &mut Cleaning, held: &[Held]) {
         let is_empty = |volume: &&Held| !volume.is_active && self.catalog().usage().needed(volume.number) == 0;
         let empty: BTreeSet<u32> = held.iter().filter(is_empty).map(|volume| volume.number).collect();
         for number in empty.intersection(&cleaning.emptied) {
-            self.snapshots.remove(*number)?;
+            self.snapshots.remove(*number);
         }
         cleaning.emptied = empty;
-        Ok(())
     }
 
     /// The volume to move something out of, if there's one.
@@ -88,7 +87,7 @@ impl DiskStore {
         let (mut moved, mut bytes) = (Vec::new(), 0);
         for (doc, entry) in self.entries_in(cleaning, volume) {
             for old in entry.pointers().filter(|pointer| pointer.volume == volume) {
-                match self.snapshots.packed(doc, *old)? {
+                match self.snapshots.packed(doc, *old) {
                     Some(new) => {
                         bytes += new.bytes();
                         moved.push(Moved { old: *old, new });

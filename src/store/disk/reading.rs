@@ -60,7 +60,7 @@ impl DiskStore {
     fn follow(&self, name: &DocName, plan: &Plan) -> Result<Stored, StoreError> {
         let damaged = |why: String| StoreError::Damaged { name: name.clone(), why };
         let Some(pointer) = plan.entry.current else { return self.read_tail(plan, None).map_err(damaged) };
-        if let Some(snapshot) = self.snapshots.get(plan.doc, &pointer)? {
+        if let Some(snapshot) = self.snapshots.get(plan.doc, &pointer) {
             return self.read_tail(plan, Some((pointer.through, snapshot))).map_err(damaged);
         }
         let lost = || damaged("its snapshot is missing or damaged".into());
@@ -70,7 +70,7 @@ impl DiskStore {
         }
         let fallback = match plan.fallback {
             Some(fallback) if fallback != pointer => {
-                Some((fallback.through, self.snapshots.get(plan.doc, &fallback)?.ok_or_else(lost)?))
+                Some((fallback.through, self.snapshots.get(plan.doc, &fallback).ok_or_else(lost)?))
             }
             None if plan.tail.last().is_some_and(|(seq, ..)| *seq >= pointer.through) => None,
             _ => return Err(lost()),

@@ -16,7 +16,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::files::sync_directory;
-use super::volume::{Volume, VolumeError, Volumes};
+use super::volume::{Volume, VolumeError, Volumes, is_lack};
 
 /// Bytes of the largest value.
 pub const VALUE_BYTES_MAX: usize = 3_584;
@@ -125,11 +125,12 @@ impl SledVolume {
         remove_unfinished(path)?;
         let tree = match open(path) {
             Ok(tree) => tree,
-            Err(why) if is_locked(&why) => return Err(VolumeError::Damaged(why)),
+            Err(why) if is_locked(&why) => return Err(VolumeError::Damaged(why.to_string())),
+            Err(VolumeError::Failed(error)) if is_lack(&error) => return Err(error.into()),
             Err(_) => {
                 // What sled sums up of its file can be summed up again, and its settings are always the same.
                 remove(path, |name| name.starts_with("snap.") || name == "conf")?;
-                open(path).map_err(VolumeError::Damaged)?
+                open(path)?
             }
         };
         let volume = Self {
@@ -194,7 +195,7 @@ impl Drop for SledVolume {
 }
 
 /// A process that is being started at this moment may hold the lock of a sled that was just closed.
-fn open(path: &Path) -> Result<sled::Tree, String> {
+fn open(path: &Path) -> Result<sled::Tree, VolumeError> {
     for _ in 0..LOCK_TRIES {
         match try_open(path) {
             Err(why) if is_locked(&why) => std::thread::sleep(LOCK_PAUSE),
@@ -204,16 +205,16 @@ fn open(path: &Path) -> Result<sled::Tree, String> {
     try_open(path)
 }
 
-fn is_locked(why: &str) -> bool {
-    why.contains("acquire lock")
+fn is_locked(why: &VolumeError) -> bool {
+    why.to_string().contains("acquire lock")
 }
 
-fn try_open(path: &Path) -> Result<sled::Tree, String> {
+fn try_open(path: &Path) -> Result<sled::Tree, VolumeError> {
     let config = sled::Config::new().path(path).cache_capacity(CACHE_BYTES).flush_every_ms(None);
     // A damaged file makes sled panic as often as fail.
     match catch_unwind(AssertUnwindSafe(|| config.open()?.open_tree("snapshots"))) {
-        Ok(opened) => opened.map_err(|error| error.to_string()),
-        Err(_) => Err("sled panicked".into()),
+        Ok(opened) => opened.map_err(explain),
+        Err(_) => Err(VolumeError::Damaged("sled panicked".into())),
     }
 }
 
@@ -393,6 +394,16 @@ mod tests {
         volume.insert(b"key", b"value").unwrap();
         fails.store(true, Ordering::Relaxed);
         assert!(matches!(volume.flush(), Err(VolumeError::Failed(_))));
+    }
+
+    #[test]
+    fn what_the_system_says_when_sled_opens_is_not_taken_for_damage() {
+        let place = Scratch::new("system");
+        fs::create_dir(&place.0).unwrap();
+        // No directory can be made there.
+        fs::write(place.0.join("00000001"), "a file").unwrap();
+        let opened = try_open(&place.0.join("00000001")).map(drop);
+        assert!(matches!(opened, Err(VolumeError::Failed(_))), "{opened:?}");
     }
 
     #[test]

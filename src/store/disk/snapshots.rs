@@ -10,7 +10,7 @@ use bytes::Bytes;
 use super::packed::{self, SNAPSHOT_BYTES_MAX};
 use super::segment::Pointer;
 use super::sled_volume::VALUE_BYTES_MAX;
-use super::volume::{Volume, VolumeError, Volumes};
+use super::volume::{Volume, VolumeError, Volumes, is_lack};
 
 const KEY_BYTES: usize = 16;
 /// How many volumes in turn are tried to put something into.
@@ -36,6 +36,8 @@ struct Active {
     last: u32,
     /// Those that something couldn't be put into.
     given_up: BTreeSet<u32>,
+    /// What was written last may never become durable, and a later sync wouldn't say so.
+    has_failed: bool,
 }
 
 /// A snapshot as it's kept.
@@ -70,11 +72,12 @@ pub struct Held {
 }
 
 impl Snapshots {
-    /// Opens the volumes that are `used`, and removes all others. One that can't be opened is left as it is.
+    /// Opens the volumes that are `used`, and removes all others. One that can't be opened is left as it is; an error if
+    /// that isn't its fault.
     pub fn open(volumes: Arc<dyn Volumes>, volume_bytes: u64, used: &[u32]) -> io::Result<Self> {
         let there = volumes.numbers()?;
         for number in there.iter().filter(|number| !used.contains(number)) {
-            volumes.remove(*number)?;
+            remove(&*volumes, *number);
         }
         let mut open = BTreeMap::new();
         for number in used {
@@ -84,12 +87,14 @@ impl Snapshots {
             }
             match volumes.open(*number) {
                 Ok(volume) => drop(open.insert(*number, volume)),
+                // What lies in it would look damaged, and isn't.
+                Err(VolumeError::Failed(error)) if is_lack(&error) => return Err(error),
                 Err(error) => tracing::error!(volume = number, %error, "a volume of snapshots can't be opened"),
             }
         }
         let last = there.iter().chain(used).copied().max().unwrap_or(0);
         let number = Some(last).filter(|number| *number > 0 && open.contains_key(number));
-        let active = Active { number, last, given_up: BTreeSet::new() };
+        let active = Active { number, last, ..Active::default() };
         Ok(Self { volumes, volume_bytes, open: Mutex::new(open), active: Mutex::new(active) })
     }
 
@@ -101,12 +106,16 @@ impl Snapshots {
         self.active.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Keeps snapshots; they're durable and were read back when this returns, and their pointers say where they are.
+    /// Keeps snapshots; they're durable and were read back when this returns, and their pointers say where they are. After
+    /// an error of the disk none is kept any more.
     pub fn keep(&self, snapshots: &mut [Packed]) -> io::Result<()> {
         if snapshots.iter().any(|snapshot| snapshot.pointer.len > SNAPSHOT_BYTES_MAX) {
             return Err(io::Error::other("a snapshot is too large"));
         }
         let mut active = self.active();
+        if active.has_failed {
+            return Err(io::Error::other("snapshots couldn't be written before"));
+        }
         for _ in 0..ATTEMPTS {
             let kept = self.writable(&mut active).and_then(|(number, volume)| {
                 snapshots.iter_mut().for_each(|snapshot| snapshot.pointer.volume = number);
@@ -114,7 +123,10 @@ impl Snapshots {
             });
             match kept {
                 Ok(()) => return Ok(()),
-                Err(VolumeError::Failed(error)) => return Err(error),
+                Err(VolumeError::Failed(error)) => {
+                    active.has_failed = true;
+                    return Err(error);
+                }
                 Err(VolumeError::Damaged(why)) => {
                     tracing::error!(volume = active.last, %why, "a volume of snapshots is damaged; another takes its place");
                     active.number = None;
@@ -136,7 +148,7 @@ impl Snapshots {
             return Ok((number, volume));
         }
         active.number = None;
-        active.last += 1;
+        active.last = active.last.checked_add(1).ok_or_else(|| io::Error::other("no volume's number is left"))?;
         let volume = self.volumes.open(active.last)?;
         active.number = Some(active.last);
         self.volumes().insert(active.last, volume.clone());
@@ -147,28 +159,25 @@ impl Snapshots {
         self.volumes().values().map(|volume| volume.bytes()).sum()
     }
 
-    /// A snapshot, if it's there and is what was kept.
-    pub fn get(&self, doc: u64, pointer: &Pointer) -> io::Result<Option<Bytes>> {
-        match self.read(doc, pointer)? {
-            Some(bytes) => Ok(packed::unpack(bytes, pointer).map(Bytes::from)),
-            None => Ok(None),
-        }
+    /// A snapshot, if it can be read and is what was kept.
+    pub fn get(&self, doc: u64, pointer: &Pointer) -> Option<Bytes> {
+        packed::unpack(self.read(doc, pointer)?, pointer).map(Bytes::from)
     }
 
-    /// A snapshot as it's kept, if it's there and is what was kept.
-    pub fn packed(&self, doc: u64, pointer: Pointer) -> io::Result<Option<Packed>> {
-        let Some(bytes) = self.read(doc, &pointer)? else { return Ok(None) };
-        let is_whole = packed::unpack(bytes.clone(), &pointer).is_some();
-        Ok(is_whole.then_some(Packed { doc, pointer, bytes }))
+    /// A snapshot as it's kept, if it can be read and is what was kept.
+    pub fn packed(&self, doc: u64, pointer: Pointer) -> Option<Packed> {
+        let bytes = self.read(doc, &pointer)?;
+        packed::unpack(bytes.clone(), &pointer)?;
+        Some(Packed { doc, pointer, bytes })
     }
 
-    fn read(&self, doc: u64, pointer: &Pointer) -> io::Result<Option<Vec<u8>>> {
-        let Some(volume) = self.volumes().get(&pointer.volume).cloned() else { return Ok(None) };
-        match read(&*volume, doc, pointer) {
-            Err(VolumeError::Failed(error)) => Err(error),
-            Err(VolumeError::Damaged(_)) => Ok(None),
-            Ok(bytes) => Ok(bytes),
-        }
+    fn read(&self, doc: u64, pointer: &Pointer) -> Option<Vec<u8>> {
+        let volume = self.volumes().get(&pointer.volume).cloned()?;
+        read(&*volume, doc, pointer).unwrap_or_else(|error| {
+            // A disk that can't give one place back may give all others: that's no reason to give up the store.
+            tracing::error!(volume = pointer.volume, %error, "a snapshot can't be read");
+            None
+        })
     }
 
     /// The volumes that are open.
@@ -187,13 +196,20 @@ impl Snapshots {
     }
 
     /// Closes and removes a volume, unless somebody is reading it. Then it's for another time.
-    pub fn remove(&self, number: u32) -> io::Result<()> {
+    pub fn remove(&self, number: u32) {
         let closed = match self.volumes().entry(number) {
             std::collections::btree_map::Entry::Occupied(held) if Arc::strong_count(held.get()) == 1 => held.remove(),
-            _ => return Ok(()),
+            _ => return,
         };
         drop(closed);
-        self.volumes.remove(number)
+        remove(&*self.volumes, number);
+    }
+}
+
+/// What isn't needed costs space alone: that's no reason to give up what is. A start tries again.
+fn remove(volumes: &dyn Volumes, number: u32) {
+    if let Err(error) = volumes.remove(number) {
+        tracing::warn!(volume = number, %error, "a volume of snapshots that nobody needs can't be removed");
     }
 }
 
@@ -205,7 +221,7 @@ fn put(volume: &dyn Volume, snapshots: &[Packed]) -> Result<(), VolumeError> {
     }
     volume.flush()?;
     for Packed { doc, pointer, bytes } in snapshots {
-        if read(volume, *doc, pointer)?.is_none_or(|found| found != *bytes) {
+        if read(volume, *doc, pointer).ok().flatten().is_none_or(|found| found != *bytes) {
             return Err(VolumeError::Damaged("what was just written can't be read back".into()));
         }
     }
@@ -233,6 +249,7 @@ fn key(doc: u64, generation: u32, part: u32) -> [u8; KEY_BYTES] {
 
 #[cfg(test)]
 mod tests {
+    use super::super::volume::TOO_MANY_FILES;
     use super::*;
     use crate::id::Seq;
 
@@ -246,6 +263,8 @@ mod tests {
     /// Volumes in memory. Those of some numbers fail when something is put into them.
     #[derive(Default)]
     struct Memory {
+        /// Why none can be opened.
+        closed: Option<fn() -> io::Error>,
         damaged: Vec<u32>,
         failing: Vec<u32>,
         removed: Mutex<Vec<u32>>,
@@ -264,6 +283,9 @@ mod tests {
         }
 
         fn open(&self, number: u32) -> Result<Arc<dyn Volume>, VolumeError> {
+            if let Some(why) = self.closed {
+                return Err(why().into());
+            }
             let (is_damaged, is_failing) = (self.damaged.contains(&number), self.failing.contains(&number));
             Ok(Arc::new(Values { is_damaged, is_failing, ..Values::default() }))
         }
@@ -299,7 +321,7 @@ mod tests {
         let pointer = Pointer { generation, through: Seq(1), len, hash, volume: 0, packed: len };
         let mut packed = [Packed::new(1, pointer, &snapshot)];
         snapshots.keep(&mut packed)?;
-        assert!(snapshots.get(1, &packed[0].pointer)? == Some(snapshot.into()));
+        assert!(snapshots.get(1, &packed[0].pointer) == Some(snapshot.into()));
         Ok(packed[0].pointer)
     }
 
@@ -315,7 +337,20 @@ mod tests {
         assert_eq!((numbers(&snapshots), &*volumes.removed.lock().unwrap()), (vec![2], &vec![1, 4]));
         assert_eq!(keep(&snapshots, 1).unwrap().volume, 5);
         let missing = Pointer { volume: 3, ..keep(&snapshots, 2).unwrap() };
-        assert_eq!(snapshots.get(1, &missing).unwrap(), None);
+        assert_eq!(snapshots.get(1, &missing), None);
+    }
+
+    #[test]
+    fn where_the_machine_lacks_something_nothing_is_taken_for_damaged() {
+        let opened = |why: fn() -> io::Error| {
+            let memory = Memory { closed: Some(why), ..Memory::default() };
+            Snapshots::open(Arc::new(memory), 1_000, &[1, 2]).map(|snapshots| numbers(&snapshots))
+        };
+        for why in [|| io::ErrorKind::StorageFull.into(), || io::Error::from_raw_os_error(TOO_MANY_FILES[0])] {
+            assert_eq!(opened(why).unwrap_err().to_string(), why().to_string());
+        }
+        // A volume that alone can't be read harms no other.
+        assert_eq!(opened(|| io::Error::other("a bad sector")).unwrap(), [0; 0]);
     }
 
     #[test]
@@ -341,6 +376,7 @@ mod tests {
         let memory = Memory { failing: vec![4], damaged: vec![5, 6, 7], ..Memory::default() };
         let snapshots = Snapshots::open(Arc::new(memory), 1 << 20, &[4]).unwrap();
         assert_eq!(keep(&snapshots, 1).unwrap_err().to_string(), "full");
+        assert_eq!(keep(&snapshots, 2).unwrap_err().to_string(), "snapshots couldn't be written before");
         assert_eq!(numbers(&snapshots), [4]);
         let memory = Memory { damaged: (5..20).collect(), ..Memory::default() };
         let snapshots = Snapshots::open(Arc::new(memory), 1 << 20, &[1]).unwrap();
@@ -355,10 +391,10 @@ mod tests {
         let volumes = Arc::new(Memory::default());
         let snapshots = Snapshots::open(volumes.clone(), 1_000, &[1, 2, 4]).unwrap();
         let reader = snapshots.volumes().get(&2).cloned();
-        snapshots.remove(2).unwrap();
+        snapshots.remove(2);
         assert_eq!(numbers(&snapshots), [1, 2, 4]);
         drop(reader);
-        snapshots.remove(2).unwrap();
+        snapshots.remove(2);
         assert_eq!((numbers(&snapshots), &*volumes.removed.lock().unwrap()), (vec![1, 4], &vec![2]));
     }
 }

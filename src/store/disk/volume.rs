@@ -6,6 +6,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+/// What systems say when no more files can be opened: it has no name of its own in the standard library.
+pub const TOO_MANY_FILES: &[i32] = if cfg!(windows) { &[4] } else { &[23, 24] };
+
 /// The volumes of a store. Its numbers grow: the greatest is the newest.
 pub trait Volumes: Send + Sync {
     /// The numbers of those that are there, in order: from 1, and also of one that was being made when the power
@@ -56,4 +59,11 @@ pub enum VolumeError {
     /// The disk or its file system failed.
     #[error(transparent)]
     Failed(#[from] io::Error),
+}
+
+/// Whether the machine lacks something: any volume would say so, and nothing is wrong with this one.
+pub fn is_lack(error: &io::Error) -> bool {
+    use io::ErrorKind::{OutOfMemory, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+    let kinds = [StorageFull, QuotaExceeded, OutOfMemory, PermissionDenied, ReadOnlyFilesystem];
+    kinds.contains(&error.kind()) || error.raw_os_error().is_some_and(|code| TOO_MANY_FILES.contains(&code))
 }

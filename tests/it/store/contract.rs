@@ -348,4 +348,11 @@ fn a_name_that_is_known_is_not_imported(subject: &mut Subject) {
         assert!(matches!(refused, Err(StoreError::Exists(name)) if name == *known));
         subject.check();
     }
+    let stored =
+        |seq: u64| Stored { exists: true, tail: vec![(Seq(1), append(&doc, seq, 10).record)], ..Stored::default() };
+    let twice = name("twice");
+    let refused = subject.store().import(&[(twice.clone(), stored(1)), (twice.clone(), stored(2))]);
+    assert!(matches!(refused, Err(StoreError::Exists(name)) if name == twice));
+    let kept = subject.store().load(&twice).unwrap();
+    assert!(kept == Stored::default() || kept == stored(1), "one takes no other's place");
 }

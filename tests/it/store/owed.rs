@@ -42,7 +42,7 @@ impl History {
 impl Owed {
     /// Reads all documents; gives what is owed from now on. What is found is owed, or it's an error. Where snapshots can't be read,
     /// earlier ones do.
-    pub fn check(&self, store: &DiskStore, are_snapshots_lost: bool) -> Result<Self, StoreError> {
+    pub fn check(&self, store: &DiskStore, are_snapshots_lost: impl Fn() -> bool) -> Result<Self, StoreError> {
         let mut owed = self.clone();
         let listed = store.list(None, usize::MAX)?;
         let deleted = store.deleted(None, usize::MAX)?;
@@ -51,7 +51,7 @@ impl Owed {
             let stored = store.load(&name)?;
             assert_eq!(stored.exists, listed.contains(&name), "{name:?} is listed if it exists");
             assert_eq!(!stored.exists && stored != Stored::default(), deleted.contains(&name), "{name:?}");
-            owed.settle(&name, &stored, are_snapshots_lost);
+            owed.settle(&name, &stored, are_snapshots_lost());
         }
         Ok(owed)
     }

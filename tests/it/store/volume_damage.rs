@@ -3,10 +3,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use y_mesh::document::Stored;
+use y_mesh::store::disk::{SledVolumes, Volume, VolumeError, Volumes};
+use y_mesh::store::file_system::System;
 use y_mesh::store::{DiskOptions, DiskStore, Store, StoreError};
 use y_mesh::{DocName, Seq};
 
@@ -52,11 +56,15 @@ fn noise(seed: u64, len: usize) -> Bytes {
     std::iter::repeat_with(|| random.next().to_le_bytes()).flatten().take(len).collect()
 }
 
-fn open(place: &Place) -> Result<DiskStore, StoreError> {
+fn options() -> DiskOptions {
     let mut options = DiskOptions::default();
     (options.segment_bytes, options.journal_bytes) = (64 << 10, 256 << 10);
     options.volume_bytes = VOLUME_BYTES;
-    DiskStore::open_with(&place.0, options)
+    options
+}
+
+fn open(place: &Place) -> Result<DiskStore, StoreError> {
+    DiskStore::open_with(&place.0, options())
 }
 
 fn doc(number: usize) -> DocName {
@@ -229,4 +237,71 @@ fn a_volume_that_cannot_be_opened_is_left_as_it_is() {
     fs::remove_dir(&db).unwrap();
     fs::rename(&moved, &db).unwrap();
     assert_eq!(check(&open(&place).unwrap(), &histories, "mended"), BTreeSet::new());
+}
+
+/// Volumes of which one can't be read: the disk fails.
+struct Unread {
+    volumes: SledVolumes,
+    number: u32,
+}
+
+struct UnreadVolume(Arc<dyn Volume>);
+
+impl Volumes for Unread {
+    fn numbers(&self) -> io::Result<Vec<u32>> {
+        self.volumes.numbers()
+    }
+
+    fn open(&self, number: u32) -> Result<Arc<dyn Volume>, VolumeError> {
+        let volume = self.volumes.open(number)?;
+        Ok(if number == self.number { Arc::new(UnreadVolume(volume)) } else { volume })
+    }
+
+    fn remove(&self, number: u32) -> io::Result<()> {
+        self.volumes.remove(number)
+    }
+}
+
+impl Volume for UnreadVolume {
+    fn insert(&self, key: &[u8], value: &[u8]) -> Result<(), VolumeError> {
+        self.0.insert(key, value)
+    }
+
+    fn get(&self, _: &[u8]) -> Result<Option<Bytes>, VolumeError> {
+        Err(io::Error::other("a bad sector").into())
+    }
+
+    fn flush(&self) -> Result<(), VolumeError> {
+        self.0.flush()
+    }
+
+    fn bytes(&self) -> io::Result<u64> {
+        self.0.bytes()
+    }
+}
+
+#[test]
+fn a_volume_that_the_disk_cannot_give_back_harms_only_what_lies_in_it() {
+    let place = Place::in_memory("volume-unread");
+    let histories = filled_store(&place, &mut Random::new(4));
+    let lies_in = lying_in(&place, &histories);
+    for (at, volume) in volumes(&place).iter().enumerate() {
+        let what = format!("{} can't be read", volume.display());
+        let number = u32::from_str_radix(&volume.file_name().unwrap().to_string_lossy(), 16).unwrap();
+        let copy = place.copy("volume-unread");
+        let volumes = Unread { volumes: SledVolumes::new(&copy.0.join("snapshots")).unwrap(), number };
+        let store = DiskStore::open_on(Arc::new(System), Arc::new(volumes), &copy.0, options()).unwrap();
+        let mut histories = histories.clone();
+        assert_eq!(check(&store, &histories, &what), lies_in[at]);
+        let mut random = Random::new(5);
+        for turn in 0..3 * DOCUMENTS {
+            let doc = doc(turn % DOCUMENTS);
+            if !lies_in[at].contains(&doc) {
+                let history = histories.get_mut(&doc).unwrap();
+                history.append(&store, &doc);
+                history.compact(&store, &doc, &mut random);
+            }
+        }
+        assert_eq!(check(&store, &histories, &what), lies_in[at]);
+    }
 }

@@ -40,6 +40,7 @@ pub enum Call {
     Volume,
     VolumeOpen,
     VolumeRead,
+    VolumeRemove,
 }
 
 impl Call {

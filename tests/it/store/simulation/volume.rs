@@ -23,7 +23,7 @@ impl Volumes for Simulation {
     }
 
     fn remove(&self, number: u32) -> io::Result<()> {
-        self.change(Call::Volume, |state| {
+        self.change(Call::VolumeRemove, |state| {
             state.disk.volumes.remove(&number);
             Ok(())
         })
