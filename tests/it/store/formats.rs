@@ -12,9 +12,9 @@ use super::{Place, append, copy_folder, name};
 /// Three documents with `0 1 2 …` in the text named `text`, as far as it says here, and an empty one.
 const WRITTEN: [(&str, u32); 4] = [("notes", 50), ("plans/2026", 7), ("grüße", 1), ("empty", 0)];
 
-fn written_by_format_1() -> Place {
-    let place = Place::new("format-1");
-    copy_folder(&Path::new(env!("CARGO_MANIFEST_DIR")).join("data/fixtures/store-1"), &place.0);
+fn written_by_format(format: u32) -> Place {
+    let place = Place::new(&format!("format-{format}"));
+    copy_folder(&Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("data/fixtures/store-{format}")), &place.0);
     place
 }
 
@@ -30,8 +30,20 @@ fn check(store: &DiskStore) {
 }
 
 #[test]
+fn what_this_format_was_when_it_was_new_is_still_read_and_written() {
+    let place = written_by_format(2);
+    let store = DiskStore::open(&place.0).unwrap();
+    check(&store);
+    // Written by one client, and deleted.
+    assert_eq!(store.deleted(None, 9).unwrap(), [name("gone")]);
+    let tombstone = store.load(&name("gone")).unwrap().tombstone.unwrap();
+    assert_eq!((tombstone.incarnation, tombstone.through.0, tombstone.clients.len()), (1, 2, 1));
+    store.append(&[append(&name("notes"), 51, 10), append(&name("gone"), 3, 10)]).unwrap();
+}
+
+#[test]
 fn an_older_format_is_not_opened_to_be_written() {
-    let place = written_by_format_1();
+    let place = written_by_format(1);
     let before = std::fs::read(place.0.join("store")).unwrap();
     let refused = DiskStore::open(&place.0);
     assert!(matches!(refused, Err(StoreError::Format { found: 1, .. })), "{refused:?}");
@@ -45,7 +57,7 @@ fn an_older_format_is_not_opened_to_be_written() {
 
 #[test]
 fn an_older_format_is_copied() {
-    let (old, new) = (written_by_format_1(), Place::new("copied"));
+    let (old, new) = (written_by_format(1), Place::new("copied"));
     let from = DiskStore::open_to_copy(&old.0).unwrap();
     check(&from);
     let to = new.open(4_096).unwrap();
