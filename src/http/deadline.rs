@@ -8,7 +8,7 @@ use hyper::body::Incoming;
 use tokio::time::{Instant, sleep_until};
 use warp::http::Request;
 
-use super::head::wants_socket;
+use super::headers::wants_socket;
 use crate::config::Timing;
 
 /// When the request that is being served on a connection must be over, its answer included; before the first, when that must

@@ -12,6 +12,7 @@ use warp::http::{Method, StatusCode};
 use warp::path::{FullPath, Peek};
 
 use super::connections::Connection;
+use super::headers;
 use super::problem::Problem;
 
 /// A request's head. It can't be printed: it may hold tokens.
@@ -72,12 +73,12 @@ impl Head {
 
     /// The items of a header that holds a list.
     pub fn list(&self, name: HeaderName) -> impl Iterator<Item = &str> {
-        list(&self.headers, name)
+        headers::list(&self.headers, name)
     }
 
     /// Whether it asks for a WebSocket.
     pub fn wants_socket(&self) -> bool {
-        wants_socket(&self.headers)
+        headers::wants_socket(&self.headers)
     }
 
     /// The first value of that name in the query, decoded.
@@ -97,16 +98,6 @@ impl Head {
         let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, format!("this path takes {allowed}"));
         Err(problem.with(header::ALLOW, &allowed))
     }
-}
-
-/// Whether a request with these headers asks for a WebSocket.
-pub(super) fn wants_socket(headers: &HeaderMap) -> bool {
-    list(headers, header::UPGRADE).any(|protocol| protocol.eq_ignore_ascii_case("websocket"))
-}
-
-fn list(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
-    let texts = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
-    texts.flat_map(|text| text.split(',')).map(str::trim).filter(|item| !item.is_empty())
 }
 
 /// What stands before `tail` in `path`, with a slash at its end.

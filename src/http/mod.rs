@@ -6,7 +6,7 @@
 //! | `/assets/*` | what the page loads |
 //! | `/ws/<document>` | a WebSocket in y-websocket's dialect |
 //! | `/<document>` | the same, as a drop-in for y-websocket's own server, unless the first segment has a use here |
-//! | `/api/documents` | list and create documents |
+//! | `/api/documents`, `/api/documents/<document>` | list, create and delete documents |
 //! | `/api/backup` | all documents as they're kept, for who may manage them |
 //! | `/healthz`, `/readyz`, `/metrics` | for whoever looks after the server |
 //!
@@ -25,6 +25,7 @@ mod door;
 mod drain;
 mod frame;
 mod head;
+mod headers;
 mod life;
 mod names;
 mod origin;
