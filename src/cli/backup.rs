@@ -9,7 +9,7 @@ use super::address::{Address, token};
 use super::copying::{all_of, copy};
 use super::download::Download;
 use super::unfinished::Unfinished;
-use super::{Failure, opening};
+use super::{COPYING_LOG, Failure, opening, start_log};
 
 pub const EXAMPLES: &str = "\
 A server that runs on this machine:
@@ -60,7 +60,7 @@ pub struct Backup {
 impl Backup {
     /// Makes the copy, and says how it went.
     pub fn run(self) -> Result<ExitCode, Failure> {
-        opening::start_log();
+        start_log(COPYING_LOG)?;
         let target = Unfinished::new(&self.directory)?;
         let done = format!("Backed up into {}", self.directory.display());
         match self.server {

@@ -92,7 +92,7 @@ fn copied(source: impl Iterator<Item = Result<Found, Failure>>, target: &Unfinis
     let cannot = |error| Failure(format!("{} can't be written: {error}", target.path().display()));
     let store = DiskStore::open(target.path()).map_err(cannot)?;
     let mut copied = Copied::default();
-    let mut progress = Progress::new("Copying");
+    let progress = Progress::new("Copying", None);
     let (mut batch, mut batch_bytes) = (Vec::new(), 0);
     for found in source {
         let Some((document, bytes)) = copied.take(found?) else { continue };

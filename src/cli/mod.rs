@@ -14,9 +14,11 @@ mod tokens;
 mod unfinished;
 mod verifying;
 
+use std::io::{IsTerminal, stderr};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
 
 /// The command line as a whole.
 #[derive(Parser)]
@@ -64,6 +66,17 @@ Clients connect as to any y-websocket server:
 /// Something that ends the command, in one line that says what to do.
 #[derive(Debug)]
 pub struct Failure(String);
+
+/// What a command that copies lets be seen, beside what it says itself.
+const COPYING_LOG: &str = "y_mesh=warn";
+
+/// Logs to the standard error, in the syntax of RUST_LOG.
+fn start_log(filter: &str) -> Result<(), Failure> {
+    let filter = EnvFilter::try_new(filter).map_err(|error| Failure(format!("--log: {error}")))?;
+    let log = tracing_subscriber::fmt().with_env_filter(filter);
+    log.with_ansi(stderr().is_terminal()).with_writer(stderr).init();
+    Ok(())
+}
 
 /// Parses the arguments and does what they say.
 pub fn run() -> ExitCode {

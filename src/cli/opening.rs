@@ -1,9 +1,7 @@
 //! Stores that the command line opens, and what to do if they can't be.
 
-use std::io::{IsTerminal, stderr};
 use std::path::Path;
 
-use tracing_subscriber::EnvFilter;
 use y_mesh::{DiskStore, StoreError};
 
 use super::Failure;
@@ -14,7 +12,7 @@ pub fn cannot_serve(path: &Path, error: &StoreError) -> Failure {
     Failure(match error {
         StoreError::Format { found, known, .. } if found < known => format!(
             "--data {path}: an older version of y-mesh wrote it, in format {found}. Copy it into a new directory with \
-             `y-mesh restore {path} NEW`, then serve that: --data NEW. The old one stays as it is."
+             `y-mesh restore {path} NEW`, then serve that: --data NEW. The old one keeps its documents."
         ),
         _ => format!("--data {path}: {error}"),
     })
@@ -31,10 +29,4 @@ pub fn to_copy(path: &Path, locked: &str) -> Result<DiskStore, Failure> {
             other => format!("{} can't be opened: {other}", path.display()),
         })
     })
-}
-
-/// Lets what stores report be seen on the standard error, beside what a command says itself.
-pub fn start_log() {
-    let log = tracing_subscriber::fmt().with_env_filter(EnvFilter::new("y_mesh=warn"));
-    log.with_ansi(stderr().is_terminal()).with_writer(stderr).init();
 }

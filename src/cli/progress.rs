@@ -1,43 +1,36 @@
-//! How far a copy has come: a line on a terminal that changes, and nothing elsewhere.
+//! How far a copy has come, on a terminal and nowhere else; and numbers for people.
 
-use std::io::{IsTerminal, Write, stderr};
-use std::time::{Duration, Instant};
+use indicatif::{ProgressBar, ProgressStyle};
 
-/// As often as a reader can follow.
-const PACE: Duration = Duration::from_millis(100);
+const WITHOUT_END: &str = "{prefix}: {pos} documents, {msg}";
+const WITH_END: &str = "{prefix} [{bar:30}] {pos} of {len} documents, {msg}";
 
-/// The line.
-pub struct Progress {
-    doing: &'static str,
-    is_seen: bool,
-    shown: Option<Instant>,
-}
+/// A line that changes, until it's dropped.
+pub struct Progress(ProgressBar);
 
 impl Progress {
-    /// Begins a line with what is being done.
-    pub fn new(doing: &'static str) -> Self {
-        Self { doing, is_seen: stderr().is_terminal(), shown: None }
+    /// Begins a line with what is being done, and for how many documents, if that's known.
+    pub fn new(doing: &'static str, documents: Option<u64>) -> Self {
+        let (bar, template) = match documents {
+            Some(documents) => (ProgressBar::new(documents), WITH_END),
+            None => (ProgressBar::no_length(), WITHOUT_END),
+        };
+        let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+        Self(bar.with_style(style.progress_chars("=> ")).with_prefix(doing))
     }
 
     /// So much is done.
-    pub fn show(&mut self, documents: u64, bytes: u64) {
-        if self.is_seen && self.shown.is_none_or(|shown| shown.elapsed() >= PACE) {
-            self.shown = Some(Instant::now());
-            self.write(&format!("{}: {}, {}", self.doing, counted(documents, "document"), size(bytes)));
+    pub fn show(&self, documents: u64, bytes: u64) {
+        if !self.0.is_hidden() {
+            self.0.set_message(size(bytes));
+            self.0.set_position(documents);
         }
-    }
-
-    fn write(&self, line: &str) {
-        // Nobody is harmed if nobody sees it.
-        let _ = write!(stderr(), "\r\x1b[K{line}").and_then(|()| stderr().flush());
     }
 }
 
 impl Drop for Progress {
     fn drop(&mut self) {
-        if self.shown.is_some() {
-            self.write("");
-        }
+        self.0.finish_and_clear();
     }
 }
 

@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::copying::{all_of, copy};
 use super::unfinished::{Unfinished, is_unfinished};
-use super::{Failure, opening};
+use super::{COPYING_LOG, Failure, opening, start_log};
 
 pub const EXAMPLES: &str = "\
 After a loss, go on from the last backup:
@@ -43,7 +43,7 @@ pub struct Restore {
 impl Restore {
     /// Makes the copy, and says how it went.
     pub fn run(self) -> Result<ExitCode, Failure> {
-        opening::start_log();
+        start_log(COPYING_LOG)?;
         let target = Unfinished::new(&self.directory)?;
         let locked = "stop who has it; or, if that's a server, take a backup of it with `y-mesh backup` first";
         if is_unfinished(&self.backup) {

@@ -1,13 +1,12 @@
 //! `y-mesh serve`: the server.
 
 use std::future::Future;
-use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::io::{self, ErrorKind, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::Args;
 use clap::builder::BoolishValueParser;
-use tracing_subscriber::EnvFilter;
 use y_mesh::http::{Door, Origin, listen};
 use y_mesh::node::access::Open;
 use y_mesh::store::DiskStore;
@@ -17,7 +16,7 @@ use super::local::Local;
 use super::progress::counted;
 use super::settings::Settings;
 use super::tokens::Tokens;
-use super::{Failure, opening};
+use super::{Failure, opening, start_log};
 
 /// File descriptors beside those of connections: the journal, the listener, the runtime.
 const FILES_BESIDE_CONNECTIONS: u64 = 256;
@@ -129,19 +128,9 @@ impl Serve {
             )));
         }
         can_give(&self.data, self.durability)?;
-        self.start_log()?;
+        start_log(&self.log)?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
         runtime.map_err(|error| Failure(format!("no threads: {error}")))?.block_on(self.serve(settings, tokens))
-    }
-
-    fn start_log(&self) -> Result<(), Failure> {
-        let filter = EnvFilter::try_new(&self.log).map_err(|error| Failure(format!("--log: {error}")))?;
-        tracing_subscriber::fmt()
-            .with_env_filter(filter)
-            .with_ansi(io::stderr().is_terminal())
-            .with_writer(io::stderr)
-            .init();
-        Ok(())
     }
 
     async fn serve(self, settings: Settings, tokens: Option<Tokens>) -> Result<(), Failure> {

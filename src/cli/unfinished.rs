@@ -5,6 +5,8 @@ use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
+use y_mesh::store::file_system::{FileSystem, System};
+
 use super::Failure;
 
 /// What stands behind the name meanwhile.
@@ -55,7 +57,7 @@ impl Unfinished {
             _ => fs::rename(&self.path, &self.target)?,
         }
         let parent = self.target.parent().filter(|parent| !parent.as_os_str().is_empty());
-        sync_directory(parent.unwrap_or(Path::new(".")))
+        System.sync_directory(parent.unwrap_or(Path::new(".")))
     }
 }
 
@@ -71,15 +73,4 @@ fn is_free(path: &Path) -> io::Result<bool> {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(true),
         Err(error) => Err(error),
     }
-}
-
-#[cfg(unix)]
-fn sync_directory(path: &Path) -> io::Result<()> {
-    fs::File::open(path)?.sync_all()
-}
-
-/// Elsewhere, the system does that on its own, and directories can't be opened.
-#[cfg(not(unix))]
-fn sync_directory(_: &Path) -> io::Result<()> {
-    Ok(())
 }

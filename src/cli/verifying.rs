@@ -37,7 +37,7 @@ pub fn verify(path: &Path, written: &BTreeMap<DocName, Fingerprint>) -> Result<V
 
 fn verify_all(store: &DiskStore, written: &BTreeMap<DocName, Fingerprint>) -> Verified {
     let (config, mut verified) = (Arc::new(Config::default()), Verified::default());
-    let mut progress = Progress::new("Verifying");
+    let progress = Progress::new("Verifying", Some(written.len() as u64));
     let mut bytes = 0;
     for ((name, fingerprint), documents) in written.iter().zip(1..) {
         match read_back(store, name, *fingerprint) {

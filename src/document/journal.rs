@@ -21,11 +21,12 @@ pub struct Record {
 /// What survives when something is acknowledged (D7). Whatever it is, everything is on its way to the store by then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[repr(u8)]
 pub enum Durability {
     /// Nothing beyond the process.
-    Memory,
+    Memory = 0,
     /// A killed process and a power cut on this machine.
-    Local,
+    Local = 1,
 }
 
 impl Durability {
@@ -39,10 +40,7 @@ impl Durability {
 
     /// The number for it in acknowledgements.
     pub fn number(self) -> u64 {
-        match self {
-            Self::Memory => 0,
-            Self::Local => 1,
-        }
+        self as u64
     }
 }
 

@@ -3,8 +3,9 @@
 //! [`Document::handle`] takes one [`Event`] at a moment and appends the [`Effect`]s that it asks for, in the order in
 //! which they're to be done. It can't fail: what a client does wrong ends that client's session and changes nothing else.
 //!
-//! What a session sends is in `frames`, what goes out in `fanout`, who is here in `presence`, and what comes of a deletion in
-//! `deletion`; here is the rest: who comes and goes, what is kept, and time. Parts that know nothing of sessions and turns: `replica` (yrs), `awareness`, `journal`.
+//! What a session sends is in `frames`, what goes out in `fanout`, who is here in `presence`, and what comes of a deletion
+//! in `deletion`; here is the rest: who comes and goes, what is kept, and time. Parts that know nothing of sessions and
+//! turns: `replica` (yrs), `awareness`, `journal`.
 //!
 //! # The rules
 //!

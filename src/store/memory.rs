@@ -72,10 +72,7 @@ impl Store for MemoryStore {
 
     fn compact(&self, name: &DocName, through: Seq, snapshot: &Bytes) -> Result<(), StoreError> {
         let mut documents = self.documents();
-        let stored = documents.entry(name.clone()).or_default();
-        if through < stored.floor() {
-            return Ok(());
-        }
+        let Some(stored) = documents.get_mut(name).filter(|stored| through >= stored.floor()) else { return Ok(()) };
         stored.exists = true;
         stored.snapshot = Some((through, snapshot.clone()));
         stored.tail.retain(|(seq, _)| *seq > through);
@@ -122,10 +119,6 @@ impl Store for MemoryStore {
 
     fn list(&self, after: Option<&DocName>, limit: usize) -> Result<Vec<DocName>, StoreError> {
         Ok(self.names(after, limit, |stored| stored.exists))
-    }
-
-    fn deleted(&self, after: Option<&DocName>, limit: usize) -> Result<Vec<DocName>, StoreError> {
-        Ok(self.names(after, limit, |stored| !stored.exists))
     }
 
     fn kept(&self, after: Option<&DocName>, limit: usize) -> Result<Vec<DocName>, StoreError> {

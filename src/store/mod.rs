@@ -14,7 +14,6 @@ mod memory;
 #[cfg(feature = "node")]
 pub mod writer;
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use bytes::Bytes;
@@ -74,19 +73,8 @@ pub trait Store: Send + Sync + 'static {
     /// The names of documents after `after` in byte order, at most `limit`.
     fn list(&self, after: Option<&DocName>, limit: usize) -> Result<Vec<DocName>, StoreError>;
 
-    /// Like [`list`](Self::list), of documents that were deleted and don't exist.
-    fn deleted(&self, after: Option<&DocName>, limit: usize) -> Result<Vec<DocName>, StoreError>;
-
-    /// Like [`list`](Self::list), of all names of which something is kept: a document that is deleted, or made anew, meanwhile
-    /// isn't passed over.
-    fn kept(&self, after: Option<&DocName>, limit: usize) -> Result<Vec<DocName>, StoreError> {
-        let mut names = BTreeSet::new();
-        // Whatever is neither listed before the deleted ones nor after was changed twice within a moment.
-        names.extend(self.list(after, limit)?);
-        names.extend(self.deleted(after, limit)?);
-        names.extend(self.list(after, limit)?);
-        Ok(names.into_iter().take(limit).collect())
-    }
+    /// Like [`list`](Self::list), of all names of which something is kept: also of documents that were deleted and don't exist.
+    fn kept(&self, after: Option<&DocName>, limit: usize) -> Result<Vec<DocName>, StoreError>;
 
     /// Bytes that are free for it; `None` if it knows no bound.
     fn space(&self) -> Result<Option<u64>, StoreError> {
@@ -166,4 +154,15 @@ pub enum StoreError {
     /// The disk or its file system failed. What was being written may or may not be there.
     #[error("the store failed: {0}")]
     Io(#[from] std::io::Error),
+}
+
+/// A document's own durability as a byte, on disk and in dumps: 0 if it has none.
+fn durability_byte(durability: Option<Durability>) -> u8 {
+    durability.map_or(0, |durability| durability as u8 + 1)
+}
+
+/// What a byte says of a document's own durability; `None` if it says nothing.
+fn durability_of(byte: u8) -> Option<Option<Durability>> {
+    let all = [None, Some(Durability::Memory), Some(Durability::Local)];
+    all.into_iter().find(|durability| durability_byte(*durability) == byte)
 }

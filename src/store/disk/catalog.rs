@@ -206,12 +206,10 @@ impl Catalog {
         self.segments.remove(&segment);
     }
 
-    /// The entry that a document has once a new snapshot is its current one, and its version. The current one becomes the
-    /// previous one, if it `is_whole`. `None` if the document was deleted since.
-    pub fn advanced(&self, id: u64, pointer: Pointer, is_whole: bool) -> Option<(u64, Entry)> {
-        let doc = self.docs.get(&id).filter(|doc| pointer.through >= doc.entry.deleted())?;
-        let previous = if is_whole { doc.entry.current } else { doc.entry.previous };
-        let entry = Entry { exists: true, current: Some(pointer), previous, ..doc.entry.clone() };
+    /// The entry that a document has once these are its snapshots, and its version. `None` if the document was deleted since.
+    pub fn advanced(&self, id: u64, current: Pointer, previous: Option<Pointer>) -> Option<(u64, Entry)> {
+        let doc = self.docs.get(&id).filter(|doc| current.through >= doc.entry.deleted())?;
+        let entry = Entry { exists: true, current: Some(current), previous, ..doc.entry.clone() };
         Some((doc.version + 1, entry))
     }
 }

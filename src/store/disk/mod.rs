@@ -202,10 +202,10 @@ impl DiskStore {
         Ok(packed[0].pointer)
     }
 
-    /// Makes a snapshot the current one of its document, unless that was deleted since.
-    fn point(&self, doc: u64, pointer: Pointer, is_whole: bool) -> Result<(), StoreError> {
+    /// Makes snapshots the current and the previous one of their document, unless that was deleted since.
+    fn point(&self, doc: u64, current: Pointer, previous: Option<Pointer>) -> Result<(), StoreError> {
         let mut journal = self.journal();
-        let Some((version, entry)) = self.catalog().advanced(doc, pointer, is_whole) else { return Ok(()) };
+        let Some((version, entry)) = self.catalog().advanced(doc, current, previous) else { return Ok(()) };
         let mut batch = Batch::default();
         batch.entry(doc, version, entry);
         self.write(&mut journal, &batch)?;
@@ -287,9 +287,10 @@ impl Store for DiskStore {
         }
         let pointer = self.keep(doc, entry.generation() + 1, through, snapshot)?;
         let is_whole = current.is_none_or(|current| self.snapshots.get(doc, &current).is_some());
+        // One that is lost is none to fall back to.
         let previous = if is_whole { current } else { entry.previous };
         self.retire(doc, previous.map_or(Seq(0), |previous| previous.through))?;
-        self.point(doc, pointer, is_whole)?;
+        self.point(doc, pointer, previous)?;
         self.clean_volumes(&mut cleaning, pointer.packed)
     }
 
@@ -349,10 +350,6 @@ impl Store for DiskStore {
 
     fn list(&self, after: Option<&DocName>, limit: usize) -> Result<Vec<DocName>, StoreError> {
         Ok(self.catalog().names(after, limit, |entry| entry.exists))
-    }
-
-    fn deleted(&self, after: Option<&DocName>, limit: usize) -> Result<Vec<DocName>, StoreError> {
-        Ok(self.catalog().names(after, limit, |entry| !entry.exists))
     }
 
     fn kept(&self, after: Option<&DocName>, limit: usize) -> Result<Vec<DocName>, StoreError> {

@@ -81,8 +81,9 @@ impl DiskStore {
     }
 
     fn read_tail(&self, plan: &Plan, snapshot: Option<(Seq, Bytes)>) -> Result<Stored, String> {
-        let Entry { exists, durability, grave, .. } = plan.entry.clone();
-        let tombstone = grave.map(|grave| grave.tombstone);
+        let Entry { exists, durability, grave, .. } = &plan.entry;
+        let tombstone = grave.as_ref().map(|grave| grave.tombstone.clone());
+        let (exists, durability) = (*exists, *durability);
         let mut stored = Stored { exists, durability, tombstone, snapshot, tail: Vec::new() };
         let after = stored.floor();
         for (seq, place, file) in plan.tail.iter().filter(|(seq, ..)| *seq > after) {

@@ -6,6 +6,7 @@ use bytes::{BufMut, Bytes};
 
 use crate::document::{Durability, Record, Tombstone, WallTime};
 use crate::id::{ClientId, DocName, Identity, Seq};
+use crate::store::{durability_byte, durability_of};
 
 /// The version of every format here that is written.
 pub const FORMAT: u32 = 2;
@@ -348,11 +349,7 @@ fn encode_entry(entry: &Entry, body: &mut Vec<u8>) {
         }
     }
     body.put_u8(u8::from(entry.exists));
-    body.put_u8(match entry.durability {
-        None => 0,
-        Some(Durability::Memory) => 1,
-        Some(Durability::Local) => 2,
-    });
+    body.put_u8(durability_byte(entry.durability));
     body.put_u8(u8::from(entry.grave.is_some()));
     if let Some(Grave { tombstone, generation }) = &entry.grave {
         body.put_u32_le(*generation);
@@ -374,12 +371,7 @@ pub fn decode_entry(format: u32, payload: &[u8]) -> Option<Entry> {
         return Some(entry);
     }
     let exists = cursor.u8()? == 1;
-    let durability = match cursor.u8()? {
-        0 => None,
-        1 => Some(Durability::Memory),
-        2 => Some(Durability::Local),
-        _ => return None,
-    };
+    let durability = durability_of(cursor.u8()?)?;
     let grave = if cursor.u8()? == 1 { Some(decode_grave(&mut cursor)?) } else { None };
     Some(Entry { exists, durability, grave, ..entry })
 }

@@ -186,8 +186,10 @@ impl Volume for SledVolume {
 
 impl Drop for SledVolume {
     fn drop(&mut self) {
-        // What is left to be written may make it panic, and that shows here better than below.
-        let _ = self.attempt(sled::Tree::flush);
+        if !self.has_failed.load(Ordering::Relaxed) {
+            // What is left to be written may make it panic, and that shows here better than below.
+            let _ = self.attempt(sled::Tree::flush);
+        }
         if self.has_failed.load(Ordering::Relaxed) {
             std::mem::forget(self.tree.clone());
         }
@@ -212,7 +214,11 @@ fn is_locked(why: &VolumeError) -> bool {
 fn try_open(path: &Path) -> Result<sled::Tree, VolumeError> {
     let config = sled::Config::new().path(path).cache_capacity(CACHE_BYTES).flush_every_ms(None);
     // A damaged file makes sled panic as often as fail.
-    match catch_unwind(AssertUnwindSafe(|| config.open()?.open_tree("snapshots"))) {
+    let open = || {
+        let db = config.open()?;
+        db.open_tree("snapshots").inspect_err(|_| std::mem::forget(db.clone()))
+    };
+    match catch_unwind(AssertUnwindSafe(open)) {
         Ok(opened) => opened.map_err(explain),
         Err(_) => Err(VolumeError::Damaged("sled panicked".into())),
     }

@@ -6,8 +6,9 @@ use super::{
     DAMAGED, DOCUMENT, DumpError, END, Fingerprint, HASH_BYTES, HEAD, ITEM_HEAD, Item, MAGIC, STOPPED, VERSION,
     item_head,
 };
-use crate::document::{Durability, Record, Stored, Tombstone, WallTime};
+use crate::document::{Record, Stored, Tombstone, WallTime};
 use crate::id::{ClientId, DocName, Identity, Seq};
+use crate::store::durability_of;
 
 /// The longest content that is read. A store couldn't take a longer one either.
 const CONTENT_BYTES_MAX: u64 = 2 << 30;
@@ -186,12 +187,7 @@ impl Content {
 
     fn stored(&mut self) -> Option<Stored> {
         let exists = self.is_there()?;
-        let durability = match self.u8()? {
-            0 => None,
-            1 => Some(Durability::Memory),
-            2 => Some(Durability::Local),
-            _ => return None,
-        };
+        let durability = durability_of(self.u8()?)?;
         let tombstone = if self.is_there()? { Some(self.tombstone()?) } else { None };
         let snapshot = if self.is_there()? { Some((self.position()?, self.bytes()?)) } else { None };
         let mut stored = Stored { exists, durability, tombstone, snapshot, tail: Vec::new() };

@@ -3,8 +3,9 @@
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{DAMAGED, DOCUMENT, END, Fingerprint, HEAD, MAGIC, STOPPED, VERSION, item_head};
-use crate::document::{Durability, Record, Stored, Tombstone};
+use crate::document::{Record, Stored, Tombstone};
 use crate::id::{DocName, Seq};
+use crate::store::durability_byte;
 
 /// Larger parts are shared with who has them; smaller ones are copied, for many small parts cost more than that.
 const SHARED_BYTES_MIN: usize = 16 << 10;
@@ -32,11 +33,7 @@ impl Encoded {
         let mut content = Content::default();
         content.text(name.as_str());
         content.last.put_u8(u8::from(stored.exists));
-        content.last.put_u8(match stored.durability {
-            None => 0,
-            Some(Durability::Memory) => 1,
-            Some(Durability::Local) => 2,
-        });
+        content.last.put_u8(durability_byte(stored.durability));
         content.tombstone(stored.tombstone.as_ref());
         content.snapshot(stored.snapshot.as_ref());
         content.last.put_u64_le(stored.tail.len() as u64);

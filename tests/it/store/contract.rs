@@ -44,8 +44,8 @@ impl Subject {
 
     fn compare(&self) {
         assert_eq!(self.store().list(None, usize::MAX).unwrap(), self.model.names());
-        let deleted: Vec<_> = self.model.0.keys().filter(|name| !self.model.0[name].exists).cloned().collect();
-        assert_eq!(self.store().deleted(None, usize::MAX).unwrap(), deleted);
+        let kept: Vec<_> = self.model.0.keys().cloned().collect();
+        assert_eq!(self.store().kept(None, usize::MAX).unwrap(), kept);
         for (name, expected) in &self.model.0 {
             assert_eq!(self.store().contains(name).unwrap(), expected.exists);
             // Their text would be long.

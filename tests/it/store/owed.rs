@@ -45,12 +45,12 @@ impl Owed {
     pub fn check(&self, store: &DiskStore, are_snapshots_lost: impl Fn() -> bool) -> Result<Self, StoreError> {
         let mut owed = self.clone();
         let listed = store.list(None, usize::MAX)?;
-        let deleted = store.deleted(None, usize::MAX)?;
+        let kept = store.kept(None, usize::MAX)?;
         let known = [&self.before, &self.after].map(|model| model.0.keys().cloned().collect::<Vec<_>>());
-        for name in BTreeSet::from_iter([known.concat(), listed.clone(), deleted.clone()].concat()) {
+        for name in BTreeSet::from_iter([known.concat(), kept.clone()].concat()) {
             let stored = store.load(&name)?;
             assert_eq!(stored.exists, listed.contains(&name), "{name:?} is listed if it exists");
-            assert_eq!(!stored.exists && stored != Stored::default(), deleted.contains(&name), "{name:?}");
+            assert_eq!(stored != Stored::default(), kept.contains(&name), "{name:?}");
             owed.settle(&name, &stored, are_snapshots_lost());
         }
         Ok(owed)

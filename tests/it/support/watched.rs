@@ -115,8 +115,8 @@ impl Store for Watched {
         self.inner.list(after, limit)
     }
 
-    fn deleted(&self, after: Option<&DocName>, limit: usize) -> Result<Vec<DocName>, StoreError> {
+    fn kept(&self, after: Option<&DocName>, limit: usize) -> Result<Vec<DocName>, StoreError> {
         (self.look)(Call::List)?;
-        self.inner.deleted(after, limit)
+        self.inner.kept(after, limit)
     }
 }
