@@ -37,6 +37,17 @@ impl Turn {
         }
         self.updates.push(Relayed { update, from_peer });
     }
+
+    /// The same turn, of which nothing was relayed and nothing is any more.
+    pub(super) fn unrelayed(&mut self) -> Self {
+        Self { updates: Vec::new(), ..std::mem::take(self) }
+    }
+
+    /// What was here before the turn, of what is here now.
+    pub(super) fn before(&self, mut now: StateVector) -> StateVector {
+        self.floor.iter().for_each(|(client, clock)| now.lower(*client, *clock));
+        now
+    }
 }
 
 impl Document {
@@ -90,7 +101,14 @@ impl Document {
         }
     }
 
-    fn broadcast(&mut self, now: Now, to: Audience, content: Content, message: Bytes, effects: &mut Vec<Effect>) {
+    pub(super) fn broadcast(
+        &mut self,
+        now: Now,
+        to: Audience,
+        content: Content,
+        message: Bytes,
+        effects: &mut Vec<Effect>,
+    ) {
         if self.sessions.is_empty() {
             return;
         }
@@ -206,9 +224,7 @@ impl Document {
             Content::Question => session.asks = true,
             Content::Answer => behind.basis = session.basis.take().or(behind.basis.take()),
             Content::Update if behind.basis.is_none() => {
-                let mut before = self.replica.state().clone();
-                self.turn.floor.iter().for_each(|(client, clock)| before.lower(*client, *clock));
-                behind.basis = Some(before);
+                behind.basis = Some(self.turn.before(self.replica.state().clone()));
             }
             Content::Awareness => behind.awareness = true,
             Content::Goodbye => behind.goodbye = true,

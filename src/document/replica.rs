@@ -30,7 +30,12 @@ pub struct Replica {
     types: u64,
     /// Whose work was deleted under this name (I1). Nothing of it comes back.
     deleted: BTreeSet<ClientId>,
+    planted: Option<Planted>,
 }
+
+/// Called in the middle of each application of an update, with its bytes: for tests of what comes of a fault there.
+#[doc(hidden)]
+pub type Planted = fn(&[u8]);
 
 /// What came of an update.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,6 +86,19 @@ pub enum Refused {
     /// yrs failed half-way: this replica isn't to be trusted any more, and is to be loaded anew.
     #[error("yrs failed while it applied the update: {0}")]
     Broken(String),
+}
+
+impl Refused {
+    /// The number of the rule that it goes by.
+    pub fn rule(&self) -> &'static str {
+        match self {
+            Self::Vet(Refusal::Malformed(_)) | Self::Undecodable(_) => "W4",
+            Self::Vet(Refusal::Refused { .. }) | Self::TooManyTypes => "W5",
+            Self::ServersOwn(_) => "H4",
+            Self::Deleted(_) => "I1",
+            Self::Partly { .. } | Self::Broken(_) => "H1",
+        }
+    }
 }
 
 /// Why what was stored is no document. It's left as it is; restore a backup, or look at the named record.
@@ -141,7 +159,13 @@ impl Replica {
             client,
             types: 0,
             deleted: BTreeSet::new(),
+            planted: None,
         }
+    }
+
+    /// Plants something that may fail where yrs could.
+    pub fn plant(&mut self, planted: Option<Planted>) {
+        self.planted = planted;
     }
 
     fn restore(&mut self, update: &Bytes) -> Result<(), String> {
@@ -256,6 +280,9 @@ impl Replica {
         // If yrs panics, the transaction must leak: dropping it would commit what was half done.
         let mut transaction = ManuallyDrop::new(self.doc.transact_mut());
         let failed = transaction.apply_update(decoded).err().map(|error| error.to_string());
+        if let Some(planted) = self.planted {
+            planted(raw);
+        }
         let is_pending = transaction.has_missing_updates();
         if is_pending {
             transaction.prune_pending();
@@ -285,7 +312,7 @@ impl Replica {
         if renewed.state != self.state {
             return Err(Refused::Broken("what was taken can't be read again".into()));
         }
-        *self = Self { deleted: std::mem::take(&mut self.deleted), ..renewed };
+        *self = Self { deleted: std::mem::take(&mut self.deleted), planted: self.planted, ..renewed };
         Ok(())
     }
 
