@@ -470,7 +470,7 @@ impl Document {
                 false => self.close(now, id, CloseCode::Later, effects),
             };
         }
-        if session.asks {
+        if session.asks || session.lacks {
             self.ask(now, id, effects);
         }
         let Some(session) = self.sessions.get(&id) else { return };
