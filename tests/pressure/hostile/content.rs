@@ -132,6 +132,10 @@ fn canonical(any: &Any) -> String {
             format!("{{{}}}", texts.join(","))
         }
         Any::Array(values) => format!("[{}]", values.iter().map(canonical).collect::<Vec<_>>().join(",")),
+        // yrs 0.28.1 encodes a BigInt and a large whole number as it likes, and minus zero as zero.
+        Any::Number(number) => {
+            number.as_f64().map_or_else(|| format!("{number:?}"), |number| format!("{:?}", number + 0.0))
+        }
         other => format!("{other:?}"),
     }
 }

@@ -11,9 +11,11 @@ mod invent;
 mod known;
 mod memory;
 mod mutate;
+mod order;
 mod parent;
 mod shrink;
 mod subject;
+mod tame;
 mod update;
 
 use super::support;
