@@ -417,7 +417,10 @@ impl Actor {
     ) -> Result<(), Fault> {
         let _busy = self.beat.begin(self.blame.message.clone());
         let Opened { document, effects, .. } = opened;
-        catch_unwind(AssertUnwindSafe(|| work(document, effects))).map_err(|_| Fault)
+        match catch_unwind(AssertUnwindSafe(|| work(document, effects))) {
+            Ok(()) if !document.is_broken() => Ok(()),
+            _ => Err(Fault),
+        }
     }
 
     /// Does what the core asks for, in its order. After a fault the rest is done too, but for what may bring the core more to do:

@@ -32,7 +32,7 @@ impl DocumentHandle {
     /// Reads the document. The closure runs on one of the node's own threads, between edits of others.
     ///
     /// # Errors
-    /// If the document can't be opened. If the closure panics, the document is loaded anew, and other sessions reconnect.
+    /// If the document can't be opened. If the closure panics, the document is loaded anew; whoever has it open stays so.
     pub async fn read<R: Send + 'static>(
         &self,
         read: impl FnOnce(&ReadTransaction<'_>) -> R + Send + 'static,
@@ -61,7 +61,7 @@ impl DocumentHandle {
     /// # Errors
     /// If the document can't be opened, or the store's disk is almost full ([`Error::StoreLow`]); the closure wasn't called,
     /// and nothing was changed. If it panics, or makes something that could not be
-    /// read again, the document is loaded anew, what the closure did is lost, and other sessions reconnect.
+    /// read again, the document is loaded anew and what the closure did is lost; whoever has it open stays so.
     pub async fn edit<R: Send + 'static>(
         &self,
         author: Identity,
@@ -107,7 +107,7 @@ impl DocumentHandle {
         let (reply, answer) = oneshot::channel();
         let task = Box::new(move |document: &mut Document, now: Now, effects: &mut Vec<Effect>| {
             let result = work(document, now, effects);
-            if !document.has_ended() {
+            if !document.has_ended() && !document.is_broken() {
                 // Who asked may have stopped waiting; the work is done all the same.
                 let _ = reply.send(result);
             }

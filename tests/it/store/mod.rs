@@ -3,6 +3,8 @@
 #[cfg(feature = "server")]
 mod backup;
 mod contract;
+#[cfg(feature = "server")]
+mod crashes;
 mod damage;
 mod dump;
 mod failing;
