@@ -6,11 +6,12 @@ use std::path::PathBuf;
 use bytes::Bytes;
 use y_mesh::store::faults::quarantine::Quarantined;
 use y_mesh::wire::sync;
+use y_mesh::yrs::{Array, WriteTxn};
 
 use super::kill::Program;
 use super::{Place, rounds};
 use crate::door::{Visitor, close_code};
-use crate::support::content::TEXT;
+use crate::support::content::{LIST, TEXT};
 use crate::support::planted::{ABORT, LOOP, OVERFLOW};
 use crate::support::random::Random;
 use crate::support::raw;
@@ -106,6 +107,25 @@ async fn w6_what_never_ends_is_noticed_and_refused_by_the_next_process() {
     assert_eq!(program.ends().await.code(), Some(STUCK));
     drop(hostile);
     refused(test, &place, 2..4, &poison).await;
+}
+
+/// The program itself, which takes something honest for endless, so short is its patience.
+#[tokio::test]
+async fn the_program_ends_with_a_code_of_its_own_when_a_document_is_stuck() {
+    let place = Place::new("stuck");
+    let impatient = ["--set", "timing.watchdog_interval=0.001,timing.handle_max=0.002"];
+    let program = Program::start_in(&place.0, &impatient).await;
+    let mut visitor = program.visit("large", 1).await;
+    let messages = visitor.client.edit(|txn| {
+        let list = txn.get_or_insert_array(LIST);
+        (0..200_000).for_each(|number| drop(list.insert(txn, 0, number)));
+    });
+    visitor.say(messages.clone()).await;
+    assert_eq!(program.ends().await.code(), Some(STUCK));
+    let files = place.quarantine(".message");
+    assert_eq!(files.len(), 1);
+    let file = Quarantined::decode(&fs::read(&files[0]).unwrap()).unwrap();
+    assert_eq!(file.message.as_ref(), messages.first());
 }
 
 /// What is in a document whose load is deadly was taken by a version that bore it.

@@ -44,7 +44,7 @@ fn rounds(variable: &str, default: usize) -> usize {
 pub struct Place(PathBuf);
 
 impl Place {
-    fn new(name: &str) -> Self {
+    pub fn new(name: &str) -> Self {
         Self::below(Path::new(env!("CARGO_TARGET_TMPDIR")), name)
     }
 
@@ -61,6 +61,10 @@ impl Place {
         // A process before may have had the same number.
         let _ = fs::remove_dir_all(&path);
         Self(path)
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.0
     }
 
     pub fn open(&self, segment_bytes: u64) -> Result<DiskStore, StoreError> {
