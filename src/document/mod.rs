@@ -78,12 +78,14 @@
 //! - I2 A load that fails is an error, never an empty document.
 
 mod awareness;
+mod causal;
 mod deletion;
 mod event;
 mod fanout;
 mod frames;
 mod journal;
-mod parents;
+mod order;
+mod places;
 mod presence;
 mod replica;
 mod session;
