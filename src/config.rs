@@ -17,9 +17,11 @@ pub struct Limits {
     pub message_frames_max: usize,
     /// Client ids in one update: yrs recurses once for each, some hundred bytes of stack deep.
     pub update_clients_max: u64,
-    /// Shared types in one document: they may all nest, and yrs deletes them recursively.
+    /// Shared types in one document.
     pub document_types_max: u64,
-    /// Structs in one update. A walk over this many takes some tens of milliseconds.
+    /// How deep shared types may nest: yrs deletes them recursively, and so do many who read a document.
+    pub type_depth_max: u32,
+    /// Structs in one update, and ranges in its delete set: yrs takes some 200 bytes for each.
     pub update_structs_max: u64,
     /// How deep arrays and objects may nest in one value of an update: yrs decodes them recursively.
     pub value_depth_max: usize,
@@ -96,7 +98,8 @@ impl Default for Limits {
             message_frames_max: 1_000,
             update_clients_max: 100_000,
             document_types_max: 500_000,
-            update_structs_max: 4_000_000,
+            type_depth_max: 256,
+            update_structs_max: 1_000_000,
             value_depth_max: 64,
             merge_updates_max: 64,
             mailbox_messages_max: 256,

@@ -140,7 +140,7 @@ impl Document {
         if session.behind.is_none() {
             session.asks = false;
             session.last_asked = Some(now.monotonic);
-            session.asked_in_vain += u32::from(session.ledger.is_blocked());
+            session.asked_in_vain += u32::from(session.ledger.is_blocked() || session.lacks);
             let question = sync::sync_step_1(&self.replica.state().encode());
             self.send(now, id, Content::Question, question, effects);
         }

@@ -106,20 +106,26 @@ impl Document {
             return self.on_update_untaken(now, id, update, answers, Denied::Space, effects);
         }
         let (author, from_peer) = (session.identity(), session.is_peer());
-        match self.replica.apply(update, &self.config.limits) {
-            Ok(Applied::Missing { wants }) => {
+        match self.replica.apply(update, true, &self.config.limits) {
+            Ok(Applied::Missing { wants, taken }) => {
+                self.keep(now, *taken, author, from_peer, effects);
                 refuse(Some(id), Reason::Missing, effects);
-                self.note(id, Fate::Missing(wants));
+                // An answer brings all that its sender shows. The rest of it stands on what the sender lacks as well.
+                self.note_answer(id, answers, true);
+                let fate = if answers { Fate::Kept(self.journal.appended()) } else { Fate::Missing(wants) };
+                self.note(id, fate);
+                self.arrived(id);
                 self.ask(now, id, effects);
             }
             Ok(applied) => {
                 self.keep(now, applied, author, from_peer, effects);
+                self.note_answer(id, answers, false);
                 self.note(id, Fate::Kept(self.journal.appended()));
                 self.arrived(id);
             }
             Err(refused) => {
                 let is_deleted = matches!(refused, Refused::Deleted(_));
-                self.on_refused(now, Some(id), refused, author, from_peer, effects);
+                self.on_refused(now, Some(id), refused, effects);
                 self.close(now, id, if is_deleted { CloseCode::Deleted } else { CloseCode::Refused }, effects);
             }
         }
@@ -141,6 +147,12 @@ impl Document {
         refuse(Some(id), if why == Denied::Space { Reason::StoreLow } else { Reason::ReadOnly }, effects);
         self.deny(now, id, why, effects);
         self.note(id, Fate::Refused);
+    }
+
+    fn note_answer(&mut self, id: SessionId, answers: bool, lacks: bool) {
+        if let Some(session) = self.sessions.get_mut(&id).filter(|_| answers) {
+            session.lacks = lacks;
+        }
     }
 
     /// Notes what became of a session's frame; what is settled is acknowledged after the message (D7).
@@ -167,7 +179,7 @@ impl Document {
         if session.ledger.is_blocked() {
             session.ledger.arrived(self.replica.state(), self.journal.appended());
         }
-        if !session.ledger.is_blocked() {
+        if !session.ledger.is_blocked() && !session.lacks {
             session.asked_in_vain = 0;
         }
     }

@@ -85,9 +85,12 @@ mod fanout;
 mod frames;
 mod journal;
 mod pace;
+mod parents;
 mod presence;
 mod replica;
 mod session;
+mod spans;
+mod standing;
 mod state_vector;
 mod time;
 
@@ -283,7 +286,7 @@ impl Document {
         let (result, applied) = self.replica.edit(edit);
         match applied {
             Ok(applied) => self.keep(now, applied, author, false, effects),
-            Err(refused) => self.on_refused(now, None, refused, author, false, effects),
+            Err(refused) => self.on_refused(now, None, refused, effects),
         }
         Ok(result)
     }
@@ -383,31 +386,17 @@ impl Document {
         if self.is_store_low {
             return refuse(None, Reason::StoreLow, effects);
         }
-        match self.replica.apply(update, &self.config.limits) {
+        match self.replica.apply(update, false, &self.config.limits) {
             Ok(Applied::Missing { .. }) => refuse(None, Reason::Missing, effects),
             Ok(applied) => self.keep(now, applied, author, false, effects),
-            Err(refused) => self.on_refused(now, None, refused, author, false, effects),
+            Err(refused) => self.on_refused(now, None, refused, effects),
         }
     }
 
-    /// After an update that isn't taken. What yrs took of it before it gave up is kept, as a snapshot: that is what was
-    /// shown to be readable. If nothing was, the document ends, to be loaded anew.
-    fn on_refused(
-        &mut self,
-        now: Now,
-        session: Option<SessionId>,
-        refused: Refused,
-        author: Identity,
-        from_peer: bool,
-        effects: &mut Vec<Effect>,
-    ) {
-        match &refused {
-            Refused::Partly { taken, .. } => {
-                self.keep(now, taken.as_ref().clone(), author, from_peer, effects);
-                self.compact(effects);
-            }
-            Refused::Broken(_) => self.end(now, CloseCode::Broken, effects),
-            _ => {}
+    /// After an update that isn't taken. If yrs failed with it, the document ends, to be loaded anew.
+    fn on_refused(&mut self, now: Now, session: Option<SessionId>, refused: Refused, effects: &mut Vec<Effect>) {
+        if let Refused::Broken(_) = refused {
+            self.end(now, CloseCode::Broken, effects);
         }
         refuse(session, Reason::Update(refused), effects);
         self.retire_if_ending(effects);
@@ -485,7 +474,7 @@ impl Document {
                 false => self.close(now, id, CloseCode::Later, effects),
             };
         }
-        if session.asks {
+        if session.asks || session.lacks {
             self.ask(now, id, effects);
         }
         let Some(session) = self.sessions.get(&id) else { return };

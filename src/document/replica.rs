@@ -1,7 +1,7 @@
 //! The replica: the one file that names yrs types. It decides how far an update stands on what is here, so that yrs
 //! never holds anything pending, and it turns what yrs does into return values.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::mem::ManuallyDrop;
 
 use bytes::Bytes;
@@ -9,10 +9,18 @@ use yrs::updates::decoder::Decode;
 use yrs::{Doc, OffsetKind, Options, ReadTxn, Transact, Update, WriteTxn};
 
 use super::journal::Stored;
+use super::parents::{Mark, Parents};
+use super::spans::Spans;
+use super::standing::{Ground, Standing, Unfit, standing};
 use super::state_vector::StateVector;
 use crate::config::Limits;
 use crate::id::{ClientId, Clock, Seq};
-use crate::wire::vet::{self, Bounds, Outline, Refusal};
+use crate::wire::Refusal;
+use crate::wire::lib0::Reader;
+use crate::wire::part::modernized;
+use crate::wire::same::difference;
+use crate::wire::structs::{DEPTH_END, Id, Structs};
+use crate::wire::vet::{self, Bounds, Outline, Section, Span};
 
 /// A transaction that may change the document. `y_mesh::yrs` is the yrs it comes from.
 pub type WriteTransaction<'doc> = yrs::TransactionMut<'doc>;
@@ -26,10 +34,14 @@ pub struct Replica {
     /// What is here. yrs would count it anew, and in a changing order, each time it's asked.
     state: StateVector,
     client: ClientId,
-    /// At most so many shared types are here; those that are gone may be among them.
-    types: u64,
+    /// Where each struct stands.
+    parents: Parents,
+    /// What was taken lately, to know it again cheaply.
+    recent: Recent,
     /// Whose work was deleted under this name (I1). Nothing of it comes back.
     deleted: BTreeSet<ClientId>,
+    /// What is deleted, once somebody has asked.
+    known_deletes: Option<Spans>,
 }
 
 /// What came of an update.
@@ -44,10 +56,12 @@ pub enum Applied {
         /// For each client that it brought work of, how much was here before.
         floor: BTreeMap<ClientId, Clock>,
     },
-    /// It stands on something that isn't here. Nothing was changed.
+    /// Something of it stands on what isn't here.
     Missing {
         /// What would have to be here for it to stand, and for its content to be here.
         wants: StateVector,
+        /// What came of the rest. That it's `Nothing` if nothing was to be taken without all of it.
+        taken: Box<Applied>,
     },
 }
 
@@ -66,15 +80,13 @@ pub enum Refused {
     /// yrs can't read it. The document is as it was.
     #[error("yrs can't read it: {0}")]
     Undecodable(String),
-    /// Its structs stand on each other in a circle, or on something that can't hold them. What stood was taken, the rest
-    /// was dropped.
-    #[error("{why}")]
-    Partly {
-        /// What is wrong.
-        why: String,
-        /// What was taken.
-        taken: Box<Applied>,
-    },
+    /// Its structs stand on each other in a circle, or where they can't (H1). The document is as it was.
+    #[error(transparent)]
+    Unfit(#[from] Unfit),
+    /// What it says of work that is here isn't what is here (H3). Whoever has it shows something else than all others, for ever:
+    /// it should be dropped, and the document loaded anew. The document is as it was.
+    #[error("clock {} of client {} isn't what is here under the same id", .0.clock, .0.client.0)]
+    Differs(Id),
     /// The document has as many shared types as it may. It is as it was.
     #[error("the document has as many shared types as it may have")]
     TooManyTypes,
@@ -139,17 +151,18 @@ impl Replica {
             doc: Doc::with_options(options),
             state: StateVector::default(),
             client,
-            types: 0,
+            parents: Parents::default(),
+            recent: Recent::default(),
             deleted: BTreeSet::new(),
+            known_deletes: None,
         }
     }
 
     fn restore(&mut self, update: &Bytes) -> Result<(), String> {
         let outline = vet::outline(update, &Bounds::STORED).map_err(|refusal| refusal.to_string())?;
-        match self.take(update, &outline) {
+        match self.take(update, &outline, &Terms::STORED) {
             Ok(Applied::Missing { .. }) => Err("it stands on something that isn't there".into()),
-            // What stood of it when it came stands now too; the rest was dropped then as well.
-            Ok(_) | Err(Refused::Partly { .. }) => Ok(()),
+            Ok(_) => Ok(()),
             Err(refused) => Err(refused.to_string()),
         }
     }
@@ -164,46 +177,102 @@ impl Replica {
         &self.deleted
     }
 
-    /// Applies an update of format v1, if it stands on what is here (H1, H2).
-    pub fn apply(&mut self, update: &Bytes, limits: &Limits) -> Result<Applied, Refused> {
-        let outline = vet::outline(update, &Bounds::of(limits))?;
+    /// Applies an update of format v1, if it stands on what is here (H1); what stands of it, if it may come in parts (H2).
+    pub fn apply(&mut self, update: &Bytes, in_parts: bool, limits: &Limits) -> Result<Applied, Refused> {
+        let bounds = Bounds::of(limits);
+        let outline = vet::outline(update, &bounds)?;
         if self.brings_servers_own(&outline) {
             return Err(Refused::ServersOwn(self.client));
         }
         if let Some(client) = self.deleted_in(&outline) {
             return Err(Refused::Deleted(client));
         }
-        if outline.types > 0 && self.types + outline.types > limits.document_types_max {
-            self.count_types();
-            if self.types + outline.types > limits.document_types_max {
-                return Err(Refused::TooManyTypes);
-            }
+        let terms =
+            Terms { in_parts, compares: true, types_max: limits.document_types_max, depth_max: limits.type_depth_max };
+        if outline.has_json {
+            let update = modernized(update, &outline)?.into();
+            return self.take(&update, &vet::outline(&update, &bounds)?, &terms);
         }
-        self.take(update, &outline)
+        self.take(update, &outline, &terms)
     }
 
-    fn take(&mut self, update: &Bytes, outline: &Outline) -> Result<Applied, Refused> {
-        if !self.stands(outline) {
-            return Ok(Applied::Missing { wants: wants(outline) });
+    fn take(&mut self, update: &Bytes, outline: &Outline, terms: &Terms) -> Result<Applied, Refused> {
+        if outline.types > 0 && self.parents.types() + outline.types > terms.types_max {
+            self.forget_dead_types()?;
         }
-        if outline.deleted == 0 && self.has_structs(outline) {
-            return Ok(Applied::Nothing);
+        let mut mark = Mark::default();
+        let standing = self.standing(update, outline, terms.depth_max, &mut mark)?;
+        let taken = match self.check(update, &standing, terms) {
+            Ok(()) if standing.is_missing && !terms.in_parts => {
+                self.parents.go_back(mark);
+                Ok(Applied::Nothing)
+            }
+            Ok(()) if standing.is_known() && standing.deleted() == 0 => Ok(Applied::Nothing),
+            Ok(()) => self.take_standing(update, &standing, mark),
+            Err(refused) => {
+                self.parents.go_back(mark);
+                Err(refused)
+            }
+        }?;
+        Ok(match standing.is_missing {
+            true => Applied::Missing { wants: wants(outline), taken: taken.into() },
+            false => taken,
+        })
+    }
+
+    fn standing<'a>(
+        &mut self,
+        update: &'a [u8],
+        outline: &Outline,
+        depth_max: u32,
+        mark: &mut Mark,
+    ) -> Result<Standing<'a>, Unfit> {
+        let Self { doc, state, parents, .. } = self;
+        let is_dead = |id: Id| {
+            let id = yrs::BranchID::Nested(yrs::ID::new(yrs::ClientID::new(id.client.0), id.clock));
+            id.get_branch(&doc.transact()).is_none_or(|branch| branch.is_deleted())
+        };
+        standing(update, outline, Ground { state, parents, is_dead: &is_dead, depth_max }, mark)
+    }
+
+    fn check(&self, update: &Bytes, standing: &Standing<'_>, terms: &Terms) -> Result<(), Refused> {
+        if self.parents.types() > terms.types_max {
+            return Err(Refused::TooManyTypes);
         }
-        self.types += outline.types;
-        // What overlaps is cut off here and not by yrs while it's applied: then what is kept is what was applied (D8).
-        let overlaps = outline.spans.iter().any(|span| span.start < self.state.get(span.client));
-        let cut = overlaps.then(|| yrs::diff_updates_v1(update, &self.state.encode())).transpose();
-        let update = cut.map_err(undecodable)?.map_or_else(|| update.clone(), Bytes::from);
-        let decoded = Update::decode_v1(&update).map_err(undecodable)?;
-        self.integrate(&update, outline, decoded)
+        let is_new = terms.compares && !standing.known.is_empty() && !self.recent.contains(update);
+        if is_new { self.compare(standing) } else { Ok(()) }
+    }
+
+    /// Whether what an update says of work that is here is what is here (H3).
+    fn compare(&self, standing: &Standing<'_>) -> Result<(), Refused> {
+        let mut vector = self.state.clone();
+        standing.known.iter().for_each(|known| vector.lower(known.span.client, known.span.start));
+        let ours = self.diff(&vector);
+        let outline = vet::outline(&ours, &Bounds::STORED).map_err(|refusal| Refused::Broken(refusal.to_string()))?;
+        let sections: BTreeMap<ClientId, &Section> =
+            outline.sections.iter().map(|section| (section.span.client, section)).collect();
+        for known in &standing.known {
+            let Some(section) = sections.get(&known.span.client) else { continue };
+            let reader = Reader::new(&ours[section.bytes.clone()]);
+            let structs = Structs::new(reader, section.structs, section.span.start, DEPTH_END);
+            if let Some(clock) = difference(known.span, structs, known.structs.clone()) {
+                return Err(Refused::Differs(Id { client: known.span.client, clock }));
+            }
+        }
+        Ok(())
     }
 
     /// Counts the shared types anew: those that were deleted are gone from the snapshot.
-    fn count_types(&mut self) {
-        // The snapshot is yrs' own; should we not understand it, the count stays what it was.
-        if let Ok(outline) = vet::outline(&self.snapshot(), &Bounds::STORED) {
-            self.types = outline.types;
-        }
+    fn forget_dead_types(&mut self) -> Result<(), Refused> {
+        let broken = |why: String| Refused::Broken(why);
+        let snapshot = self.snapshot();
+        let outline = vet::outline(&snapshot, &Bounds::STORED).map_err(|refusal| broken(refusal.to_string()))?;
+        let mut parents = Parents::default();
+        let ground =
+            Ground { state: &StateVector::default(), parents: &mut parents, is_dead: &|_| true, depth_max: u32::MAX };
+        standing(&snapshot, &outline, ground, &mut Mark::default()).map_err(|unfit| broken(unfit.to_string()))?;
+        self.parents = parents;
+        Ok(())
     }
 
     fn has_structs(&self, outline: &Outline) -> bool {
@@ -222,86 +291,67 @@ impl Replica {
         named.find(|client| self.deleted.contains(client))
     }
 
-    /// Whether nothing that the update needs is missing: no hole before its structs, and everything that they and
-    /// the delete set name is here or in the update itself.
-    fn stands(&self, outline: &Outline) -> bool {
-        let mut brought: BTreeMap<ClientId, Clock> = BTreeMap::new();
-        for span in &outline.spans {
-            let known = brought.entry(span.client).or_insert_with(|| self.state.get(span.client));
-            if span.start > *known {
-                return false;
-            }
-            *known = span.end.max(*known);
-        }
-        outline.needs.iter().all(|(client, end)| {
-            let known = brought.get(client).copied().unwrap_or_else(|| self.state.get(*client));
-            *end <= known
-        })
-    }
-
     /// Whether an update would change nothing. What isn't an update isn't known. Whether all that it deletes is deleted
     /// takes a walk over the whole document, and is looked into only if `deletes_too`; else a delete isn't known.
-    pub fn knows(&self, update: &Bytes, deletes_too: bool, limits: &Limits) -> bool {
+    pub fn knows(&mut self, update: &Bytes, deletes_too: bool, limits: &Limits) -> bool {
         let Ok(outline) = vet::outline(update, &Bounds::of(limits)) else { return false };
-        self.has_structs(&outline) && (outline.deleted == 0 || deletes_too && self.has_deleted(update))
+        self.has_structs(&outline) && (outline.deletes.is_empty() || deletes_too && self.has_deleted(&outline.deletes))
     }
 
-    fn has_deleted(&self, update: &Bytes) -> bool {
-        let Ok(update) = Update::decode_v1(update) else { return false };
-        let deleted = self.doc.transact().snapshot().delete_set;
-        update.delete_set().diff(&deleted).is_empty()
+    fn has_deleted(&mut self, deletes: &[Span]) -> bool {
+        let known = self.known_deletes.get_or_insert_with(|| {
+            let mut known = Spans::default();
+            spans_of(&self.doc.transact().snapshot().delete_set).into_iter().for_each(|span| known.insert(span));
+            known
+        });
+        deletes.iter().all(|span| known.contains(*span))
     }
 
-    fn integrate(&mut self, raw: &Bytes, outline: &Outline, decoded: Update) -> Result<Applied, Refused> {
+    /// What is deleted is looked up in the whole document once, and then noted as it comes.
+    fn note_deleted(&mut self, deleted: &[Span]) {
+        if let Some(known) = &mut self.known_deletes {
+            deleted.iter().for_each(|span| known.insert(*span));
+        }
+    }
+
+    /// Gives yrs what stands and is new. What overlaps what is here was cut off, so what is kept is what was applied (D8).
+    fn take_standing(&mut self, update: &Bytes, standing: &Standing<'_>, mark: Mark) -> Result<Applied, Refused> {
+        let update = standing.part().map_or_else(|| update.clone(), Bytes::from);
+        match Update::decode_v1(&update) {
+            Ok(decoded) => self.integrate(update, standing, decoded),
+            Err(error) => {
+                self.parents.go_back(mark);
+                Err(Refused::Undecodable(error.to_string()))
+            }
+        }
+    }
+
+    fn integrate(&mut self, update: Bytes, standing: &Standing<'_>, decoded: Update) -> Result<Applied, Refused> {
         // If yrs panics, the transaction must leak: dropping it would commit what was half done.
         let mut transaction = ManuallyDrop::new(self.doc.transact_mut());
-        let failed = transaction.apply_update(decoded).err().map(|error| error.to_string());
-        let is_pending = transaction.has_missing_updates();
-        if is_pending {
-            transaction.prune_pending();
+        transaction.apply_update(decoded).map_err(|error| Refused::Broken(error.to_string()))?;
+        if transaction.has_missing_updates() {
+            return Err(Refused::Broken("it holds back what stands".into()));
         }
-        let is_whole = failed.is_none() && !is_pending;
-        let update = transaction.has_changes().then(|| {
-            let is_all_new = is_whole && deleted_units(&transaction) >= outline.deleted;
-            if is_all_new { raw.clone() } else { transaction.encode_update_v1().into() }
-        });
-        let after = (!is_whole).then(|| transaction.state_vector());
+        let deleted = deleted(&transaction);
         commit(transaction);
-
-        let floor = self.raise(outline, after);
-        let applied = update.map_or(Applied::Nothing, |update| Applied::Fresh { update, floor });
-        if is_whole {
-            return Ok(applied);
+        self.note_deleted(&deleted);
+        if standing.is_known() && deleted.is_empty() {
+            return Ok(Applied::Nothing);
         }
-        self.renew()?;
-        let why = failed.unwrap_or_else(|| "its structs stand on each other in a circle".into());
-        Err(Refused::Partly { why, taken: Box::new(applied) })
+        let units = |spans: &[Span]| spans.iter().map(|span| u64::from(span.end - span.start)).sum::<u64>();
+        let is_all_new = units(&deleted) >= standing.deleted();
+        let update = if is_all_new { update } else { standing.with_deletes(deleted.into_iter()).into() };
+        self.recent.push(update.clone());
+        Ok(Applied::Fresh { update, floor: self.raise(standing) })
     }
 
-    /// After yrs gave up half-way: takes what it has into a new document, which shows that it can be read again.
-    fn renew(&mut self) -> Result<(), Refused> {
-        let stored = Stored { snapshot: Some((Seq(0), self.snapshot())), ..Stored::default() };
-        let renewed = Self::rebuild(&stored, self.client).map_err(|error| Refused::Broken(error.to_string()))?;
-        if renewed.state != self.state {
-            return Err(Refused::Broken("what was taken can't be read again".into()));
-        }
-        *self = Self { deleted: std::mem::take(&mut self.deleted), ..renewed };
-        Ok(())
-    }
-
-    /// Notes what the update has brought, and gives what was here of it before.
-    fn raise(&mut self, outline: &Outline, counted: Option<yrs::StateVector>) -> BTreeMap<ClientId, Clock> {
+    /// Notes what has come, and gives what was here of it before.
+    fn raise(&mut self, standing: &Standing<'_>) -> BTreeMap<ClientId, Clock> {
         let mut floor = BTreeMap::new();
-        for span in &outline.spans {
-            let before = self.state.get(span.client);
-            let end = match &counted {
-                Some(counted) => counted.get(&yrs::ClientID::new(span.client.0)),
-                None => span.end,
-            };
-            if end > before {
-                floor.entry(span.client).or_insert(before);
-                self.state.raise(span.client, end);
-            }
+        for (client, end) in standing.ends() {
+            floor.insert(client, self.state.get(client));
+            self.state.raise(client, end);
         }
         floor
     }
@@ -339,14 +389,22 @@ impl Replica {
         transaction.prune_pending();
         let update = transaction.has_changes().then(|| Bytes::from(transaction.encode_update_v1()));
         let after = transaction.state_vector();
+        let deleted = deleted(&transaction);
         commit(transaction);
+        self.note_deleted(&deleted);
         (result, self.edited(update, &after))
     }
 
     fn edited(&mut self, update: Option<Bytes>, after: &yrs::StateVector) -> Result<Applied, Refused> {
         let Some(update) = update else { return Ok(Applied::Nothing) };
         let outline = vet::outline(&update, &Bounds::STORED).map_err(|refusal| Refused::Broken(refusal.to_string()))?;
-        self.types += outline.types;
+        let noted =
+            self.standing(&update, &outline, u32::MAX, &mut Mark::default()).map(|standing| standing.is_missing);
+        match noted {
+            Ok(false) => {}
+            Ok(true) => return Err(Refused::Broken("the edit stands on something that isn't there".into())),
+            Err(unfit) => return Err(Refused::Broken(unfit.to_string())),
+        }
         let mut floor = BTreeMap::new();
         for (client, clock) in after.iter() {
             let client = ClientId(client.get());
@@ -376,11 +434,50 @@ fn wants(outline: &Outline) -> StateVector {
     wants
 }
 
-fn undecodable(error: impl std::fmt::Display) -> Refused {
-    Refused::Undecodable(error.to_string())
+/// What the transaction has deleted.
+fn deleted(transaction: &WriteTransaction<'_>) -> Vec<Span> {
+    spans_of(transaction.delete_set())
 }
 
-fn deleted_units(transaction: &WriteTransaction<'_>) -> u64 {
-    let set = transaction.delete_set();
-    set.iter().flat_map(|(_, ranges)| ranges.iter()).map(|range| u64::from(range.end - range.start)).sum()
+fn spans_of(set: &yrs::IdSet) -> Vec<Span> {
+    let set = set.iter();
+    let span = |client: &yrs::ClientID, range: &std::ops::Range<u32>| Span {
+        client: ClientId(client.get()),
+        start: range.start,
+        end: range.end,
+    };
+    set.flat_map(|(client, ranges)| ranges.iter().map(move |range| span(client, range))).collect()
+}
+
+/// On which terms an update is taken.
+struct Terms {
+    in_parts: bool,
+    compares: bool,
+    types_max: u64,
+    depth_max: u32,
+}
+
+impl Terms {
+    /// For what was taken before.
+    const STORED: Self = Self { in_parts: false, compares: false, types_max: u64::MAX, depth_max: u32::MAX };
+}
+
+/// What was taken lately. The same comes again, from tabs and other providers that relay each other.
+#[derive(Default)]
+struct Recent(VecDeque<Bytes>);
+
+impl Recent {
+    const UPDATES_MAX: usize = 32;
+    const BYTES_MAX: usize = 4_096;
+
+    fn push(&mut self, update: Bytes) {
+        if update.len() <= Self::BYTES_MAX {
+            self.0.truncate(Self::UPDATES_MAX - 1);
+            self.0.push_front(update);
+        }
+    }
+
+    fn contains(&self, update: &Bytes) -> bool {
+        self.0.contains(update)
+    }
 }

@@ -19,6 +19,8 @@ pub struct Session {
     pub last_asked: Option<Millis>,
     /// How often in a row it was asked, and its answer brought nothing that was missing.
     pub asked_in_vain: u32,
+    /// Whether something of its last answer stood on what neither it nor the document has.
+    pub lacks: bool,
     /// Whether it's to be asked again, as soon as it may be.
     pub asks: bool,
     /// Set while its outbox is full (F5).
@@ -90,6 +92,7 @@ impl Session {
             last_sent: now,
             last_asked: None,
             asked_in_vain: 0,
+            lacks: false,
             asks: false,
             behind: None,
             basis: None,

@@ -30,6 +30,11 @@ impl<'a> Reader<'a> {
         self.at
     }
 
+    /// The bytes that were read since then.
+    pub fn since(&self, position: usize) -> &'a [u8] {
+        &self.bytes[position..self.at]
+    }
+
     /// How many bytes are left.
     pub fn remaining(&self) -> usize {
         self.bytes.len() - self.at
@@ -74,14 +79,20 @@ impl<'a> Reader<'a> {
         u32::try_from(self.var_uint()?).map_err(|_| self.fail("a number is 2^32 or more"))
     }
 
-    /// Steps over a signed number.
-    pub fn skip_var_int(&mut self) -> Result<(), Malformed> {
-        for _ in 0..10 {
-            if self.u8()? & 0x80 == 0 {
-                return Ok(());
+    /// A signed number, below 2^55 either way.
+    pub fn var_int(&mut self) -> Result<i64, Malformed> {
+        let first = self.u8()?;
+        let (mut value, mut shift, mut more) = (u64::from(first & 0x3f), 6u32, first & 0x80 != 0);
+        while more {
+            if shift > 48 {
+                return Err(self.fail("a number has too many bytes"));
             }
+            let byte = self.u8()?;
+            value |= u64::from(byte & 0x7f) << shift;
+            shift += 7;
+            more = byte & 0x80 != 0;
         }
-        Err(self.fail("a number has too many bytes"))
+        Ok(if first & 0x40 != 0 { -(value as i64) } else { value as i64 })
     }
 
     /// So many bytes, borrowed.

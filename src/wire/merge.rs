@@ -1,109 +1,22 @@
 //! Updates that follow each other, put together into one, without taking their structs apart: what they hold stays as it
 //! is, to the last byte. (yrs' own merge decodes and encodes, which changes some values: it has no small BigInt.)
 
-use std::cmp::Reverse;
-use std::collections::BTreeMap;
-
-use super::lib0::write_var_uint;
-use super::vet::{self, Bounds, Section, Span, Visit};
-use crate::id::{ClientId, Clock};
+use super::assemble::Assembly;
+use super::vet::{self, Bounds, Section};
 
 /// One update that says what `updates` say one after the other. `None` if one of them isn't an update, or doesn't begin
 /// where the one before has ended; then they have to go one by one.
 pub fn merge(updates: &[&[u8]]) -> Option<Vec<u8>> {
-    let mut merged = Merged::default();
+    let mut merged = Assembly::default();
     for update in updates {
         // They were taken, so they cost no more than they may.
-        let mut parts = Parts::default();
-        vet::walk(update, &Bounds::STORED, &mut parts).ok()?;
-        merged.add(update, parts)?;
+        let outline = vet::outline(update, &Bounds::STORED).ok()?;
+        for Section { span, structs, bytes } in outline.sections {
+            merged.add(span, structs, &update[bytes])?;
+        }
+        outline.deletes.into_iter().for_each(|span| merged.delete(span));
     }
     Some(merged.encode())
-}
-
-#[derive(Default)]
-struct Parts {
-    sections: Vec<Section>,
-    deletes: Vec<Span>,
-}
-
-impl Visit for Parts {
-    fn section(&mut self, section: &Section) {
-        self.sections.push(section.clone());
-    }
-
-    fn delete(&mut self, span: Span) {
-        self.deletes.push(span);
-    }
-}
-
-#[derive(Default)]
-struct Merged<'a> {
-    /// Yjs writes the greatest client first.
-    runs: BTreeMap<Reverse<ClientId>, Run<'a>>,
-    deletes: BTreeMap<Reverse<ClientId>, Vec<(Clock, Clock)>>,
-}
-
-/// All structs of one client.
-struct Run<'a> {
-    start: Clock,
-    end: Clock,
-    structs: u64,
-    bytes: Vec<&'a [u8]>,
-}
-
-impl<'a> Merged<'a> {
-    fn add(&mut self, update: &'a [u8], parts: Parts) -> Option<()> {
-        for Section { span, structs, bytes } in parts.sections {
-            let empty = Run { start: span.start, end: span.start, structs: 0, bytes: Vec::new() };
-            let run = self.runs.entry(Reverse(span.client)).or_insert(empty);
-            if run.end != span.start {
-                return None;
-            }
-            run.end = span.end;
-            run.structs += structs;
-            run.bytes.push(&update[bytes]);
-        }
-        for span in parts.deletes {
-            self.deletes.entry(Reverse(span.client)).or_default().push((span.start, span.end));
-        }
-        Some(())
-    }
-
-    fn encode(mut self) -> Vec<u8> {
-        let bytes = self.runs.values().flat_map(|run| &run.bytes).map(|bytes| bytes.len()).sum::<usize>();
-        let mut out = Vec::with_capacity(bytes + 16 * (1 + self.runs.len() + self.deletes.len()));
-        write_var_uint(&mut out, self.runs.len() as u64);
-        for (Reverse(client), run) in &self.runs {
-            write_var_uint(&mut out, run.structs);
-            write_var_uint(&mut out, client.0);
-            write_var_uint(&mut out, u64::from(run.start));
-            run.bytes.iter().for_each(|bytes| out.extend_from_slice(bytes));
-        }
-        write_var_uint(&mut out, self.deletes.len() as u64);
-        for (Reverse(client), ranges) in &mut self.deletes {
-            encode_ranges(&mut out, *client, ranges);
-        }
-        out
-    }
-}
-
-/// Ranges are written in order, and those that touch as one.
-fn encode_ranges(out: &mut Vec<u8>, client: ClientId, ranges: &mut Vec<(Clock, Clock)>) {
-    ranges.sort_unstable();
-    ranges.dedup_by(|(start, end), (_, before)| {
-        let touches = *start <= *before;
-        if touches {
-            *before = (*before).max(*end);
-        }
-        touches
-    });
-    write_var_uint(out, client.0);
-    write_var_uint(out, ranges.len() as u64);
-    for (start, end) in ranges {
-        write_var_uint(out, u64::from(*start));
-        write_var_uint(out, u64::from(*end - *start));
-    }
 }
 
 #[cfg(test)]

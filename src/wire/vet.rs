@@ -1,40 +1,31 @@
 //! A walk over a Yjs update (format v1) that builds nothing: it bounds what the update can cost, and tells what
 //! it brings and what it stands on. It knows no document.
 //!
-//! The layout (Yjs 13.6, `encoding.js`, `Item.js`, `DeleteSet.js`):
+//! The layout (Yjs 13.6, `encoding.js`, `DeleteSet.js`):
 //!
 //! - varUint sections; a section is varUint structs, varUint client, varUint first clock, then the structs;
-//! - a struct is an info byte; the low five bits are its kind. 0 is GC and 10 is Skip, both varUint length. All
-//!   others are items: 0x80 says that an origin follows, 0x40 a right origin, both as client and clock; with neither,
-//!   a parent: varUint 1 and a root's name, or 0 and an id, then with 0x20 the key in it. Then the content;
 //! - the delete set: varUint clients; each varUint client, varUint ranges, then clock and length of each.
 //!
-//! Nothing recurses, and memory grows with the number of clients and holes, never with a declared count. The walk tells
-//! what it meets to a [`Visit`], which keeps what it needs.
+//! Nothing recurses, and memory grows with the number of clients, holes and delete ranges, never with a declared count.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use super::Malformed;
 use super::lib0::Reader;
+use super::structs::{Body, Content, DEPTH_END, Id, Item, Parent, Struct, Structs};
+use super::{CLOCK_END, Refusal};
 use crate::config::Limits;
 use crate::id::{ClientId, Clock};
 
-/// yrs adds clocks in 32 bits, and JavaScript shifts them in 31.
-const CLOCK_END: u64 = 1 << 31;
-/// Values may nest at most this deep whatever the limits say: the walk keeps one number a level.
-const DEPTH_END: usize = 256;
 /// Holes in one update: one with more is an attack.
 const HOLES_MAX: usize = 65_536;
-/// The kind of an item that is a shared type.
-const TYPE: u8 = 7;
 
 /// What one update may cost.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
     /// Client ids. yrs recurses once for each.
     pub clients_max: u64,
-    /// Structs.
+    /// Structs, and ranges of the delete set.
     pub structs_max: u64,
     /// How deep a value may nest. yrs decodes values recursively.
     pub depth_max: usize,
@@ -69,50 +60,15 @@ pub struct Outline {
     pub spans: Vec<Span>,
     /// For each client, one more than the greatest clock that a struct names as origin or parent, or that is deleted.
     pub needs: BTreeMap<ClientId, Clock>,
-    /// How many units the delete set names.
-    pub deleted: u64,
+    /// For each client, its structs.
+    pub sections: Vec<Section>,
+    /// What the delete set names, as it's written.
+    pub deletes: Vec<Span>,
     /// How many of the structs are shared types.
     pub types: u64,
+    /// Whether structs hold JSON texts.
+    pub has_json: bool,
     holes: usize,
-}
-
-/// Why an update isn't taken. The document is as it was.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    /// It isn't an update.
-    #[error("not a Yjs update: {0}")]
-    Malformed(#[from] Malformed),
-    /// It is one, but costs too much or can't be held safely.
-    #[error("{what} (byte {at})")]
-    Refused {
-        /// What is wrong, in a client developer's terms.
-        what: &'static str,
-        /// Where in the update.
-        at: usize,
-    },
-}
-
-/// Told what the walk meets, in the order of the bytes.
-pub trait Visit {
-    /// A client's structs begin here.
-    fn section(&mut self, _section: &Section) {}
-
-    /// A run of a client's structs without a hole.
-    ///
-    /// # Errors
-    /// Why there may not be one more.
-    fn span(&mut self, _span: Span) -> Result<(), &'static str> {
-        Ok(())
-    }
-
-    /// All clocks of `client` below `end` must be there or come along.
-    fn need(&mut self, _client: ClientId, _end: Clock) {}
-
-    /// A struct is a shared type.
-    fn shared_type(&mut self) {}
-
-    /// Units that are deleted.
-    fn delete(&mut self, _span: Span) {}
 }
 
 /// All structs of one client.
@@ -131,27 +87,25 @@ pub struct Section {
 /// # Errors
 /// If it isn't an update, or not one that can be held safely.
 pub fn outline(update: &[u8], bounds: &Bounds) -> Result<Outline, Refusal> {
-    let mut outline = Outline::default();
-    walk(update, bounds, &mut outline)?;
-    Ok(outline)
-}
-
-/// Walks `update` from its first byte to its last.
-///
-/// # Errors
-/// Like [`outline`]; what was visited before is of no use then.
-pub fn walk(update: &[u8], bounds: &Bounds, visit: &mut impl Visit) -> Result<(), Refusal> {
-    let mut walk = Walk { reader: Reader::new(update), visit, bounds, structs_left: bounds.structs_max };
+    let mut walk = Walk { reader: Reader::new(update), outline: Outline::default(), bounds, left: bounds.structs_max };
     walk.sections()?;
     walk.deletes()?;
     if !walk.reader.is_empty() {
         return Err(walk.reader.fail("bytes follow the delete set").into());
     }
-    Ok(())
+    Ok(walk.outline)
 }
 
-impl Visit for Outline {
+impl Outline {
+    /// How many units the delete set names.
+    pub fn deleted(&self) -> u64 {
+        self.deletes.iter().map(|span| u64::from(span.end - span.start)).sum()
+    }
+
     fn span(&mut self, span: Span) -> Result<(), &'static str> {
+        if span.start == span.end {
+            return Ok(());
+        }
         if self.spans.last().is_some_and(|last| last.client == span.client) {
             self.holes += 1;
             if self.holes > HOLES_MAX {
@@ -167,24 +121,27 @@ impl Visit for Outline {
         *need = (*need).max(end);
     }
 
-    fn shared_type(&mut self) {
-        self.types += 1;
-    }
-
-    fn delete(&mut self, span: Span) {
-        self.need(span.client, span.end);
-        self.deleted += u64::from(span.end - span.start);
+    fn add(&mut self, client: ClientId, read: &Struct<'_>) {
+        let Body::Item(Item { origin, right_origin, parent, content, .. }) = &read.body else { return };
+        let parent = if let Some(Parent::Type(id)) = parent { Some(id) } else { None };
+        let is_before = |id: &&Id| id.client == client && id.clock < read.start;
+        for id in [origin.as_ref(), right_origin.as_ref(), parent].into_iter().flatten().filter(|id| !is_before(id)) {
+            self.need(id.client, id.clock + 1);
+        }
+        self.types += u64::from(matches!(content, Content::Type(_)));
+        self.has_json |= *content == Content::Json;
     }
 }
 
-struct Walk<'a, V> {
+struct Walk<'a> {
     reader: Reader<'a>,
-    visit: &'a mut V,
+    outline: Outline,
     bounds: &'a Bounds,
-    structs_left: u64,
+    /// How many structs and delete ranges may still come.
+    left: u64,
 }
 
-impl<V: Visit> Walk<'_, V> {
+impl Walk<'_> {
     fn refuse<T>(&self, what: &'static str) -> Result<T, Refusal> {
         Err(Refusal::Refused { what, at: self.reader.position() })
     }
@@ -200,7 +157,7 @@ impl<V: Visit> Walk<'_, V> {
             if structs == 0 {
                 return self.refuse("a client is listed without structs");
             }
-            let client = self.client()?;
+            let client = ClientId(self.reader.var_uint()?);
             if !seen.insert(client) {
                 return self.refuse("a client is listed twice");
             }
@@ -210,224 +167,64 @@ impl<V: Visit> Walk<'_, V> {
         Ok(())
     }
 
-    fn section(&mut self, client: ClientId, mut clock: u64, structs: u64) -> Result<(), Refusal> {
-        if structs > self.structs_left {
-            return self.refuse("too many structs in one update");
+    fn section(&mut self, client: ClientId, clock: u64, structs: u64) -> Result<(), Refusal> {
+        self.count(structs, "too many structs in one update")?;
+        if clock >= CLOCK_END {
+            return self.refuse("a clock is 2^31 or more");
         }
-        self.structs_left -= structs;
-        let (first, mut start, from) = (clock, clock, self.reader.position());
-        for _ in 0..structs {
-            let (length, is_skip) = self.one_struct()?;
-            if length == 0 {
-                return self.refuse("a struct has no length");
+        let (first, from) = (clock as Clock, self.reader.position());
+        let mut run = Span { client, start: first, end: first };
+        let mut left = Structs::new(self.reader, structs, first, self.bounds.depth_max);
+        while let Some(read) = left.next() {
+            let read = read?;
+            self.reader = left.reader();
+            self.outline.add(client, &read);
+            if read.body == Body::Skip {
+                self.span(run)?;
+                run.start = read.end;
             }
-            if is_skip {
-                self.span(client, start, clock)?;
-            }
-            clock = self.advance(clock, length)?;
-            if is_skip {
-                start = clock;
-            }
+            run.end = read.end;
         }
-        self.span(client, start, clock)?;
-        if first < clock {
-            let bytes = from..self.reader.position();
-            self.visit.section(&Section { span: span(client, first, clock), structs, bytes });
-        }
+        self.span(run)?;
+        let bytes = from..self.reader.position();
+        self.outline.sections.push(Section { span: Span { start: first, ..run }, structs, bytes });
         Ok(())
     }
 
-    fn advance(&self, clock: u64, length: u64) -> Result<u64, Refusal> {
-        match clock.checked_add(length) {
-            Some(end) if end < CLOCK_END => Ok(end),
-            _ => self.refuse("a clock is 2^31 or more"),
+    fn span(&mut self, span: Span) -> Result<(), Refusal> {
+        self.outline.span(span).or_else(|what| self.refuse(what))
+    }
+
+    fn count(&mut self, more: u64, what: &'static str) -> Result<(), Refusal> {
+        match self.left.checked_sub(more) {
+            Some(left) => self.left = left,
+            None => return self.refuse(what),
         }
-    }
-
-    fn span(&mut self, client: ClientId, start: u64, end: u64) -> Result<(), Refusal> {
-        if start < end
-            && let Err(what) = self.visit.span(span(client, start, end))
-        {
-            return self.refuse(what);
-        }
-        Ok(())
-    }
-
-    /// Steps over one struct; gives its length and whether it's a Skip.
-    fn one_struct(&mut self) -> Result<(u64, bool), Refusal> {
-        let info = self.reader.u8()?;
-        match info & 0x1f {
-            0 | 10 if info > 10 => self.refuse("a GC or Skip struct has flags"),
-            0 => Ok((self.reader.var_uint()?, false)),
-            10 => Ok((self.reader.var_uint()?, true)),
-            kind => {
-                self.item_head(info)?;
-                Ok((self.content(kind)?, false))
-            }
-        }
-    }
-
-    fn item_head(&mut self, info: u8) -> Result<(), Refusal> {
-        if info & 0x80 != 0 {
-            self.need()?;
-        }
-        if info & 0x40 != 0 {
-            self.need()?;
-        }
-        if info & 0xc0 == 0 {
-            match self.reader.var_uint()? {
-                1 => self.skip_text()?,
-                0 => self.need()?,
-                _ => return Err(self.reader.fail("a parent is neither a name nor an id").into()),
-            }
-            if info & 0x20 != 0 {
-                self.reader.var_string()?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Steps over the id of something that must be there.
-    fn need(&mut self) -> Result<(), Refusal> {
-        let client = self.client()?;
-        let clock = self.reader.var_uint()?;
-        let end = self.advance(clock, 1)?;
-        self.visit.need(client, end as Clock);
-        Ok(())
-    }
-
-    fn client(&mut self) -> Result<ClientId, Refusal> {
-        Ok(ClientId(self.reader.var_uint()?))
-    }
-
-    /// Steps over an item's content and gives its length in units.
-    fn content(&mut self, kind: u8) -> Result<u64, Refusal> {
-        match kind {
-            1 => return Ok(self.reader.var_uint()?),
-            2 => return self.refuse("ContentJSON, which only Yjs before 13.0 wrote, isn't supported"),
-            3 => self.skip_bytes()?,
-            4 => return Ok(self.reader.var_string()?.chars().map(|c| c.len_utf16() as u64).sum()),
-            5 => self.json()?,
-            6 => {
-                self.reader.var_string()?;
-                self.json()?;
-            }
-            TYPE => self.type_ref()?,
-            8 => {
-                let values = self.reader.count(1)?;
-                for _ in 0..values {
-                    self.value()?;
-                }
-                return Ok(values);
-            }
-            9 => {
-                self.reader.var_string()?;
-                self.value()?;
-            }
-            _ => return Err(self.reader.fail("a struct of unknown kind").into()),
-        }
-        Ok(1)
-    }
-
-    /// Steps over JSON text. yrs parses it recursively, so its depth is bounded like that of values.
-    fn json(&mut self) -> Result<(), Refusal> {
-        let text = self.reader.var_string()?;
-        let (mut depth, mut in_string, mut escaped) = (0usize, false, false);
-        for byte in text.bytes() {
-            match byte {
-                _ if escaped => escaped = false,
-                b'\\' if in_string => escaped = true,
-                b'"' => in_string = !in_string,
-                b'[' | b'{' if !in_string => depth += 1,
-                b']' | b'}' if !in_string => depth = depth.saturating_sub(1),
-                _ => {}
-            }
-            if depth > self.bounds.depth_max {
-                return self.refuse("a value nests too deep");
-            }
-        }
-        Ok(())
-    }
-
-    fn type_ref(&mut self) -> Result<(), Refusal> {
-        self.visit.shared_type();
-        match self.reader.var_uint()? {
-            0..=2 | 4 | 6 => Ok(()),
-            3 => self.skip_text(),
-            5 => self.refuse("XmlHook isn't supported"),
-            _ => self.refuse("a shared type of unknown kind"),
-        }
-    }
-
-    /// Steps over one value of lib0's `any`, however it nests.
-    fn value(&mut self) -> Result<(), Refusal> {
-        let mut open = [(0u64, false); DEPTH_END];
-        let mut depth = 0;
-        loop {
-            match self.reader.u8()? {
-                127 | 126 | 121 | 120 => {}
-                125 => self.reader.skip_var_int()?,
-                124 => self.skip(4)?,
-                123 | 122 => self.skip(8)?,
-                119 => self.skip_text()?,
-                116 => self.skip_bytes()?,
-                tag @ (118 | 117) => {
-                    if depth == self.bounds.depth_max {
-                        return self.refuse("a value nests too deep");
-                    }
-                    let is_object = tag == 118;
-                    open[depth] = (self.reader.count(if is_object { 2 } else { 1 })?, is_object);
-                    depth += 1;
-                }
-                _ => return Err(self.reader.fail("a value of unknown kind").into()),
-            }
-            while depth > 0 && open[depth - 1].0 == 0 {
-                depth -= 1;
-            }
-            let Some((left, is_object)) = open[..depth].last_mut() else { return Ok(()) };
-            *left -= 1;
-            if *is_object {
-                self.reader.var_string()?;
-            }
-        }
-    }
-
-    fn skip(&mut self, bytes: u64) -> Result<(), Refusal> {
-        self.reader.take(bytes)?;
-        Ok(())
-    }
-
-    fn skip_bytes(&mut self) -> Result<(), Refusal> {
-        self.reader.var_bytes()?;
-        Ok(())
-    }
-
-    fn skip_text(&mut self) -> Result<(), Refusal> {
-        self.reader.var_string()?;
         Ok(())
     }
 
     fn deletes(&mut self) -> Result<(), Refusal> {
         let mut seen = BTreeSet::new();
         for _ in 0..self.reader.count(2)? {
-            let client = self.client()?;
+            let client = ClientId(self.reader.var_uint()?);
             if !seen.insert(client) {
                 return self.refuse("a client is listed twice in the delete set");
             }
-            for _ in 0..self.reader.count(2)? {
+            let ranges = self.reader.count(2)?;
+            self.count(ranges, "too many ranges in the delete set of one update")?;
+            for _ in 0..ranges {
                 let clock = self.reader.var_uint()?;
                 let length = self.reader.var_uint()?;
-                let end = self.advance(clock, length)?;
-                self.visit.delete(span(client, clock, end));
+                if clock.saturating_add(length) >= CLOCK_END {
+                    return self.refuse("a clock is 2^31 or more");
+                }
+                let span = Span { client, start: clock as Clock, end: (clock + length) as Clock };
+                self.outline.need(client, span.end);
+                self.outline.deletes.push(span);
             }
         }
         Ok(())
     }
-}
-
-/// Both clocks were checked to be below 2^31.
-fn span(client: ClientId, start: u64, end: u64) -> Span {
-    Span { client, start: start as Clock, end: end as Clock }
 }
 
 #[cfg(test)]
@@ -471,7 +268,7 @@ mod tests {
         let update = [1, 1, 1, 5, 0x84, 2, 7, 1, b'x', 1, 3, 1, 4, 2];
         let outline = outlined(&update).unwrap();
         assert_eq!(outline.needs, BTreeMap::from([(ClientId(2), 8), (ClientId(3), 6)]));
-        assert_eq!(outline.deleted, 2);
+        assert_eq!(outline.deleted(), 2);
     }
 
     #[test]

@@ -8,7 +8,6 @@ use y_mesh::{ClientId, Config, Seq};
 
 use crate::support::client::Client;
 use crate::support::frames::kinds;
-use crate::support::raw;
 use crate::support::world::{SERVER, World};
 
 /// A document that two clients wrote, and that was deleted; what the store has of it then.
@@ -121,20 +120,6 @@ fn i1_what_stands_on_what_was_deleted_is_not_waited_for() {
     let session = world.connect(&mut Client::new(5));
     world.say(session, stands_on_it);
     world.turn();
-    assert_eq!((world.closed(session), world.text()), (Some(CloseCode::Deleted), String::new()));
-}
-
-#[test]
-fn i1_what_was_deleted_stays_so_when_an_update_was_taken_in_part() {
-    let mut ada = Client::new(1);
-    let (_, stored) = deleted(&mut [&mut ada]);
-    let mut world = reopened(&stored);
-    let (circular, session) = (world.connect(&mut Client::new(5)), world.connect(&mut Client::new(6)));
-    let (one, other) = (raw::text_after((8, 0), "x"), raw::text_after((7, 0), "y"));
-    let circle = raw::update(&[raw::section(7, 0, [one]), raw::section(8, 0, [other])], &[]);
-    world.say(circular, [sync::update(&circle)]);
-    assert!(matches!(world.refusals()[..], [Reason::Update(Refused::Partly { .. })]));
-    world.say(session, [ada.everything()]);
     assert_eq!((world.closed(session), world.text()), (Some(CloseCode::Deleted), String::new()));
 }
 

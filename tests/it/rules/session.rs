@@ -277,3 +277,25 @@ fn s6_a_document_that_is_full_sends_who_comes_away() {
     let (first, second) = (world.join(), world.join());
     assert_eq!((world.closed(first), world.closed(second)), (None, Some(CloseCode::Later)));
 }
+
+#[test]
+fn s4_what_is_deleted_is_known_however_it_was_deleted_and_what_isnt_is_refused() {
+    let mut world = World::new();
+    let (mut ada, mut ben) = (Client::new(1), Client::new(2));
+    let (writer, reader) = (world.connect(&mut ada), world.join_reader());
+    world.open(reader, &mut ben);
+    world.say(writer, ada.write("abcdefghij"));
+    for (round, at) in [3, 0, 5, 2, 0].into_iter().enumerate() {
+        world.say(writer, ada.delete(at, 1));
+        let known = sync::sync_step_2(&ada.lacks(&[0]));
+        world.say(reader, [known]);
+        world.turn();
+        assert_eq!(world.acknowledged(reader), (2 + round as u64, round as u64), "round {round}");
+        let mut ahead = Client::new(3);
+        ahead.take(&ada.everything());
+        ahead.delete(0, 1);
+        world.say(reader, [sync::sync_step_2(&ahead.lacks(&[0]))]);
+        world.turn();
+        assert_eq!(world.acknowledged(reader), (2 + round as u64, 1 + round as u64), "round {round}");
+    }
+}

@@ -31,9 +31,8 @@ fn h1_what_stands_on_something_missing_is_not_taken() {
         ("an origin's client", raw::alone(2, 0, [raw::text_after((3, 0), "x")])),
         ("a right origin", raw::alone(2, 0, [raw::text_before((3, 0), "x")])),
         ("a parent", raw::alone(2, 0, [raw::text_in((3, 0), "x")])),
-        ("what is deleted", raw::update(&[], &[(1, 2, 2)])),
+        ("what is deleted", raw::update(&[], &[(1, 3, 2)])),
         ("whose work is deleted", raw::update(&[], &[(3, 0, 1)])),
-        ("half of it", raw::update(&[raw::section(2, 0, [raw::text(TEXT, "x")])], &[(3, 0, 1)])),
     ];
     for (what, update) in missing {
         let (mut world, session) = abc();
@@ -66,6 +65,116 @@ fn h1_what_brings_along_what_it_stands_on_is_taken() {
         let effects = world.event(Event::Received { session, message: sync::update(&update) });
         assert_eq!((appends(&effects), world.refusals().len()), (1, 0), "{update:?}");
         assert!(!world.document.read(|txn| txn.has_missing_updates()));
+    }
+}
+
+/// What of an update is kept, of which only a part stands on "abc".
+fn part_of(update: &[u8]) -> (Vec<u8>, String) {
+    let (mut world, session) = abc();
+    world.say(session, [sync::update(update)]);
+    world.turn();
+    let messages = world.pop_all(session);
+    assert_eq!(kinds(&messages), ["step 1", "update"], "what stands is relayed, and the rest is asked for");
+    assert!(matches!(world.refusals()[..], [Reason::Missing]));
+    assert_eq!(
+        (world.acknowledged(session), world.closed(session)),
+        ((1, 0), None),
+        "all of it is acknowledged or nothing"
+    );
+    let records = world.journal.records();
+    assert_eq!(messages[1], sync::update(&records[1].update));
+    assert!(!world.document.read(|txn| txn.has_missing_updates()));
+    (records[1].update.to_vec(), world.text())
+}
+
+#[test]
+fn h2_what_stands_of_an_update_is_taken() {
+    let (c, x, dangling) = (raw::text_after((1, 2), "d"), raw::text(TEXT, "x"), raw::text_after((9, 0), "?"));
+    let only = |update: Vec<u8>, text: &str| (update, text.to_owned());
+    let update = raw::update(&[raw::section(3, 0, [dangling.clone()]), raw::section(1, 3, [c.clone()])], &[(1, 0, 1)]);
+    assert_eq!(part_of(&update), only(raw::update(&[raw::section(1, 3, [c.clone()])], &[(1, 0, 1)]), "bcd"));
+    let update = raw::alone(1, 3, [c.clone(), raw::skip(1), raw::text_after((1, 4), "f")]);
+    assert_eq!(part_of(&update), only(raw::alone(1, 3, [c.clone()]), "abcd"));
+    let update = raw::update(&[raw::section(2, 0, [x.clone(), dangling])], &[(1, 2, 2), (3, 0, 1)]);
+    assert_eq!(part_of(&update).0, raw::update(&[raw::section(2, 0, [x])], &[(1, 2, 1)]));
+}
+
+#[test]
+fn h2_a_client_with_a_hole_of_its_own_is_not_stuck() {
+    let mut world = World::new();
+    let (mut ada, mut ben) = (Client::new(1), Client::new(2));
+    let lost = ben.edit_raw(|txn| txn.get_or_insert_text(TEXT).push(txn, "lost")).unwrap();
+    let late = ben.edit_raw(|txn| txn.get_or_insert_text(TEXT).push(txn, "late")).unwrap();
+    ada.take(&sync::update(&late));
+    let session = world.connect(&mut ada);
+    world.say(session, ada.write("mine"));
+    world.settle(&mut [(session, &mut ada)]);
+    assert_eq!((world.text().as_str(), world.acknowledged(session)), ("mine", (ada.sent, 0)));
+    world.pass(world.config.timing.ask_interval * 200);
+    let asked = kinds(&world.pop_all(session)).iter().filter(|kind| **kind == "step 1").count();
+    assert!(asked <= 9, "it was asked {asked} times for what it hasn't got");
+    let other = world.join();
+    world.say(other, [sync::update(&lost)]);
+    world.settle(&mut [(session, &mut ada)]);
+    world.pass(world.config.timing.ask_interval * 100);
+    world.settle(&mut [(session, &mut ada)]);
+    assert_eq!(world.text(), ada.text(), "once the hole is filled, the rest comes");
+    assert!(world.text().contains("lostlate"));
+}
+
+/// "abc" of client 1 is here, and somebody says this of it.
+fn said_of_abc(update: &[u8]) -> (Option<CloseCode>, String, usize) {
+    let (mut world, _) = abc();
+    let session = world.join();
+    world.say(session, [sync::update(update)]);
+    world.turn();
+    (world.closed(session), world.text(), world.journal.records().len())
+}
+
+#[test]
+fn h3_what_is_said_otherwise_of_known_work_is_refused() {
+    let others = [
+        raw::alone(1, 0, [raw::text(TEXT, "abX")]),
+        raw::alone(1, 0, [raw::text(TEXT, "Xbc")]),
+        raw::alone(1, 0, [raw::text(TEXT, "aXcd")]),
+        raw::alone(1, 1, [raw::text_after((1, 0), "X")]),
+        raw::alone(1, 1, [raw::text(TEXT, "b")]),
+        raw::alone(1, 0, [raw::text("another root", "abc")]),
+        raw::alone(1, 0, [raw::values(TEXT, 3, &[126, 126, 126])]),
+        raw::alone(1, 0, [raw::text(TEXT, "a"), raw::skip(1), raw::text_after((1, 1), "X")]),
+        raw::alone(1, 0, [raw::text(TEXT, "ab"), raw::text_after((1, 0), "c")]),
+    ];
+    for update in others {
+        assert_eq!(said_of_abc(&update), (Some(CloseCode::Refused), "abc".to_owned(), 1), "{update:?}");
+    }
+}
+
+#[test]
+fn h3_what_is_said_again_in_other_words_is_known() {
+    let a_b_c = [raw::text(TEXT, "a"), raw::text_after((1, 0), "b"), raw::text_after((1, 1), "c")];
+    for update in [raw::alone(1, 0, [raw::text(TEXT, "abc")]), raw::alone(1, 0, a_b_c), raw::alone(1, 0, [raw::gc(3)])]
+    {
+        assert_eq!(said_of_abc(&update), (None, "abc".to_owned(), 1), "{update:?}");
+    }
+    let more = raw::alone(1, 1, [raw::text_after((1, 0), "bcd")]);
+    assert_eq!(said_of_abc(&more), (None, "abcd".to_owned(), 2));
+}
+
+#[test]
+fn h1_where_something_cannot_stand_it_is_refused() {
+    let key = |key: u8| vec![0x28, 1, 1, b'm', 1, key, 1, 120];
+    let list = |clock| raw::array_in((7, clock));
+    let both = |left: (u8, u8), right: (u8, u8)| vec![0xc4, left.0, left.1, right.0, right.1, 1, b'x'];
+    let unfit = [
+        ("text as a parent", raw::alone(7, 0, [raw::text_in((1, 0), "x")])),
+        ("neighbours in two types", raw::alone(7, 0, [raw::text("u", "u"), both((1, 0), (7, 0))])),
+        ("neighbours under two keys", raw::alone(7, 0, [key(b'k'), key(b'l'), both((7, 0), (7, 1))])),
+        ("a key and a sequence", raw::alone(7, 0, [raw::text("m", "u"), key(b'k'), both((7, 0), (7, 1))])),
+        ("text in an array", raw::alone(7, 0, [raw::array("l"), raw::text_in((7, 0), "x")])),
+        ("a type within itself", raw::alone(7, 0, [raw::array("l"), list(0), vec![0x87, 7, 2, 0]])),
+    ];
+    for (what, update) in unfit {
+        assert_eq!(said_of_abc(&update), (Some(CloseCode::Refused), "abc".to_owned(), 1), "{what}");
     }
 }
 

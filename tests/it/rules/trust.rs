@@ -64,26 +64,6 @@ fn d2_what_the_program_makes_and_could_not_be_read_again_ends_the_document_and_i
 }
 
 #[test]
-fn d2_what_stood_of_a_programs_update_is_in_the_journal() {
-    let mut world = World::new();
-    let update = raw::update(
-        &[
-            raw::section(7, 0, [raw::text(TEXT, "stands")]),
-            raw::section(2, 0, [raw::text_after((3, 0), "x")]),
-            raw::section(3, 0, [raw::text_after((2, 0), "y")]),
-        ],
-        &[],
-    );
-    world.event(Event::Edited { update: update.into(), author: Identity::anonymous() });
-    world.turn();
-    let session = world.join();
-    world.say(session, [sync::update(&raw::alone(7, 6, [raw::text_after((7, 5), " on")]))]);
-    world.turn();
-    let again = World::reopened(&world.journal.everything(), world.config.clone(), ClientId(77));
-    assert_eq!((world.text().as_str(), again.text().as_str()), ("stands on", "stands on"));
-}
-
-#[test]
 fn d2_a_document_in_which_an_update_failed_half_way_opens_again() {
     let keyed = vec![0x27, 1, 1, b'm', 1, b'k', 0];
     let mut world = World::new();

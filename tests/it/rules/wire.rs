@@ -212,17 +212,29 @@ fn w5_a_long_chain_of_clients_cannot_exhaust_the_stack() {
 fn types_that_nest_deep_are_deleted() {
     let mut world = World::new();
     let session = world.join();
-    let types_max = world.config.limits.document_types_max;
-    for from in (0..types_max + 1).step_by(1_000) {
-        let level = |clock| if clock == 0 { raw::array(LIST) } else { raw::array_in((7, clock - 1)) };
-        world.say(session, [sync::update(&raw::alone(7, from, (from..from + 1_000).map(level)))]);
-    }
-    assert_eq!(world.closed(session), Some(CloseCode::Refused), "one type too many");
-    assert_eq!(world.document.state_vector().get(y_mesh::ClientId(7)) as u64, types_max);
+    let depth_max = u64::from(world.config.limits.type_depth_max);
+    let level = |clock| if clock == 0 { raw::array(LIST) } else { raw::array_in((7, clock - 1)) };
+    world.say(session, [sync::update(&raw::alone(7, 0, (0..depth_max).map(level)))]);
+    assert_eq!((world.closed(session), world.refusals().len()), (None, 0));
+    world.say(session, [sync::update(&raw::alone(7, depth_max, [level(depth_max)]))]);
+    assert_eq!(world.closed(session), Some(CloseCode::Refused), "one level too deep");
     let other = world.join();
     world.say(other, [sync::update(&raw::update(&[], &[(7, 0, 1)]))]);
     world.turn();
     assert_eq!(world.closed(other), None);
+}
+
+#[test]
+fn w5_shared_types_are_limited() {
+    let mut world = World::with(|config| config.limits.document_types_max = 10);
+    let session = world.join();
+    let lists = |from: u64, to: u64| raw::alone(7, from, (from..to).map(|_| raw::array(LIST)));
+    world.say(session, [sync::update(&lists(0, 9))]);
+    world.say(session, [sync::update(&raw::update(&[], &[(7, 0, 8)]))]);
+    world.say(session, [sync::update(&lists(9, 17))]);
+    assert_eq!((world.closed(session), world.refusals().len()), (None, 0), "what was deleted doesn't count");
+    world.say(session, [sync::update(&lists(17, 18))]);
+    assert_eq!(world.closed(session), Some(CloseCode::Refused), "one type too many");
 }
 
 #[test]

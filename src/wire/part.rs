@@ -1,0 +1,158 @@
+//! Structs that have to be written otherwise than they came: only their end, or in the words of today.
+
+use super::assemble::Assembly;
+use super::lib0::{Reader, write_var_bytes, write_var_string, write_var_uint};
+use super::structs::{Body, Content, DEPTH_END, HAS_ORIGIN, Id, Item, Struct, Structs, skip_value};
+use super::vet::{Outline, Section, Span};
+use super::{Malformed, Refusal};
+use crate::id::{ClientId, Clock};
+
+const KIND: u8 = 0x1f;
+const ANY: u8 = 8;
+
+/// The struct without its units before `from`, as Yjs would write it (`Item.js`, `writeStructs` of `encoding.js`).
+pub fn rest(client: ClientId, whole: &Struct<'_>, from: Clock) -> Vec<u8> {
+    let left = u64::from(whole.end - from);
+    let Body::Item(item) = &whole.body else {
+        let mut out = vec![whole.bytes[0]];
+        write_var_uint(&mut out, left);
+        return out;
+    };
+    let mut out = vec![whole.bytes[0] | HAS_ORIGIN];
+    write_id(&mut out, Id { client, clock: from - 1 });
+    if let Some(id) = item.right_origin {
+        write_id(&mut out, id);
+    }
+    write_rest(&mut out, item, (from - whole.start) as usize, left);
+    out
+}
+
+fn write_id(out: &mut Vec<u8>, id: Id) {
+    write_var_uint(out, id.client.0);
+    write_var_uint(out, u64::from(id.clock));
+}
+
+fn write_rest(out: &mut Vec<u8>, item: &Item<'_>, skipped: usize, left: u64) {
+    match item.content {
+        Content::Deleted => write_var_uint(out, left),
+        Content::Text(text) => write_var_string(out, &after(text, skipped)),
+        Content::Any => {
+            let mut reader = Reader::new(item.bytes);
+            // It was read before.
+            let _ = reader.var_uint();
+            for _ in 0..skipped {
+                let _ = skip_value(&mut reader, DEPTH_END);
+            }
+            write_var_uint(out, left);
+            out.extend_from_slice(&item.bytes[reader.position()..]);
+        }
+        // All others have one unit, so there's nothing before it.
+        _ => out.extend_from_slice(item.bytes),
+    }
+}
+
+/// The text after so many UTF-16 code units. A character that is cut in two becomes U+FFFD, as in Yjs.
+fn after(text: &str, units: usize) -> String {
+    let (mut at, mut bytes) = (0, 0);
+    for c in text.chars() {
+        if at >= units {
+            break;
+        }
+        at += c.len_utf16();
+        bytes += c.len_utf8();
+    }
+    let half = if at > units { "\u{fffd}" } else { "" };
+    format!("{half}{}", &text[bytes..])
+}
+
+/// The update with values as Yjs has written them since 13.0, where it holds JSON texts: yrs can't read those back.
+///
+/// # Errors
+/// If a text isn't JSON.
+pub fn modernized(update: &[u8], outline: &Outline) -> Result<Vec<u8>, Refusal> {
+    let mut assembly = Assembly::default();
+    for Section { span, structs, bytes } in &outline.sections {
+        let mut out = Vec::with_capacity(bytes.len());
+        for read in Structs::new(Reader::new(&update[bytes.clone()]), *structs, span.start, DEPTH_END) {
+            let read = read?;
+            match read.body {
+                Body::Item(item) if item.content == Content::Json => modernize(&mut out, &read, &item)?,
+                _ => out.extend_from_slice(read.bytes),
+            }
+        }
+        assembly.add(*span, *structs, out);
+    }
+    outline.deletes.iter().for_each(|span: &Span| assembly.delete(*span));
+    Ok(assembly.encode())
+}
+
+fn modernize(out: &mut Vec<u8>, whole: &Struct<'_>, item: &Item<'_>) -> Result<(), Malformed> {
+    let head = &whole.bytes[1..whole.bytes.len() - item.bytes.len()];
+    out.push(whole.bytes[0] & !KIND | ANY);
+    out.extend_from_slice(head);
+    let mut texts = Reader::new(item.bytes);
+    let count = texts.var_uint()?;
+    write_var_uint(out, count);
+    for _ in 0..count {
+        match texts.var_string()? {
+            "undefined" => out.push(127),
+            text => {
+                let value = serde_json::from_str(text).map_err(|_| texts.fail("a value isn't JSON"))?;
+                write_value(out, &value);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Writes a value of JSON as lib0's `any`. It nests no deeper than it was checked to.
+fn write_value(out: &mut Vec<u8>, value: &serde_json::Value) {
+    use serde_json::Value as Json;
+    match value {
+        Json::Null => out.push(126),
+        Json::Bool(value) => out.push(if *value { 120 } else { 121 }),
+        Json::Number(number) => write_number(out, number),
+        Json::String(text) => {
+            out.push(119);
+            write_var_string(out, text);
+        }
+        Json::Array(values) => {
+            out.push(117);
+            write_var_uint(out, values.len() as u64);
+            values.iter().for_each(|value| write_value(out, value));
+        }
+        Json::Object(fields) => {
+            out.push(118);
+            write_var_uint(out, fields.len() as u64);
+            for (name, value) in fields {
+                write_var_bytes(out, name.as_bytes());
+                write_value(out, value);
+            }
+        }
+    }
+}
+
+/// All numbers of JSON are doubles to JavaScript; whole ones of 31 bits it writes short.
+fn write_number(out: &mut Vec<u8>, number: &serde_json::Number) {
+    match number.as_i64().filter(|whole| whole.unsigned_abs() < 1 << 31) {
+        Some(whole) => {
+            out.push(125);
+            write_var_int(out, whole);
+        }
+        None => {
+            out.push(123);
+            out.extend_from_slice(&number.as_f64().unwrap_or(f64::NAN).to_be_bytes());
+        }
+    }
+}
+
+fn write_var_int(out: &mut Vec<u8>, value: i64) {
+    let (sign, mut left) = (if value < 0 { 0x40 } else { 0 }, value.unsigned_abs());
+    let more = |left: u64| if left > 0 { 0x80 } else { 0 };
+    out.push((left & 0x3f) as u8 | sign | more(left >> 6));
+    left >>= 6;
+    while left > 0 {
+        out.push((left & 0x7f) as u8 | more(left >> 7));
+        left >>= 7;
+    }
+}
