@@ -12,6 +12,7 @@ use super::causal::{self, Unfit};
 use super::journal::Stored;
 use super::order::Order;
 use super::places::{Mark, Places};
+use super::spans::Spans;
 use super::standing::{Ground, Standing, standing};
 use super::state_vector::StateVector;
 use crate::config::Limits;
@@ -41,6 +42,8 @@ pub struct Replica {
     recent: Recent,
     /// Whose work was deleted under this name (I1). Nothing of it comes back.
     deleted: BTreeSet<ClientId>,
+    /// What is deleted, once somebody has asked.
+    known_deletes: Option<Spans>,
 }
 
 /// What came of an update.
@@ -153,6 +156,7 @@ impl Replica {
             places: Places::default(),
             recent: Recent::default(),
             deleted: BTreeSet::new(),
+            known_deletes: None,
         }
     }
 
@@ -310,15 +314,25 @@ impl Replica {
 
     /// Whether an update would change nothing. What isn't an update isn't known. Whether all that it deletes is deleted
     /// takes a walk over the whole document, and is looked into only if `deletes_too`; else a delete isn't known.
-    pub fn knows(&self, update: &Bytes, deletes_too: bool, limits: &Limits) -> bool {
+    pub fn knows(&mut self, update: &Bytes, deletes_too: bool, limits: &Limits) -> bool {
         let Ok(outline) = vet::outline(update, &Bounds::of(limits)) else { return false };
-        self.has_structs(&outline) && (outline.deletes.is_empty() || deletes_too && self.has_deleted(update))
+        self.has_structs(&outline) && (outline.deletes.is_empty() || deletes_too && self.has_deleted(&outline.deletes))
     }
 
-    fn has_deleted(&self, update: &Bytes) -> bool {
-        let Ok(update) = Update::decode_v1(update) else { return false };
-        let deleted = self.doc.transact().snapshot().delete_set;
-        update.delete_set().diff(&deleted).is_empty()
+    fn has_deleted(&mut self, deletes: &[Span]) -> bool {
+        let known = self.known_deletes.get_or_insert_with(|| {
+            let mut known = Spans::default();
+            spans_of(&self.doc.transact().snapshot().delete_set).into_iter().for_each(|span| known.insert(span));
+            known
+        });
+        deletes.iter().all(|span| known.contains(*span))
+    }
+
+    /// What is deleted is looked up in the whole document once, and then noted as it comes.
+    fn note_deleted(&mut self, deleted: &[Span]) {
+        if let Some(known) = &mut self.known_deletes {
+            deleted.iter().for_each(|span| known.insert(*span));
+        }
     }
 
     /// Gives yrs what stands and is new. What overlaps what is here was cut off, so what is kept is what was applied (D8).
@@ -342,6 +356,7 @@ impl Replica {
         }
         let deleted = deleted(&transaction);
         commit(transaction);
+        self.note_deleted(&deleted);
         if standing.is_known() && deleted.is_empty() {
             return Ok(Applied::Nothing);
         }
@@ -395,7 +410,9 @@ impl Replica {
         transaction.prune_pending();
         let update = transaction.has_changes().then(|| Bytes::from(transaction.encode_update_v1()));
         let after = transaction.state_vector();
+        let deleted = deleted(&transaction);
         commit(transaction);
+        self.note_deleted(&deleted);
         (result, self.edited(update, &after))
     }
 
@@ -440,7 +457,11 @@ fn wants(outline: &Outline) -> StateVector {
 
 /// What the transaction has deleted.
 fn deleted(transaction: &WriteTransaction<'_>) -> Vec<Span> {
-    let set = transaction.delete_set().iter();
+    spans_of(transaction.delete_set())
+}
+
+fn spans_of(set: &yrs::IdSet) -> Vec<Span> {
+    let set = set.iter();
     let span = |client: &yrs::ClientID, range: &std::ops::Range<u32>| Span {
         client: ClientId(client.get()),
         start: range.start,
