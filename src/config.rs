@@ -38,6 +38,13 @@ pub struct Limits {
     pub outbox_messages_max: usize,
     /// Bytes that wait for a session's socket before it is behind. An empty outbox takes one message of any size.
     pub outbox_bytes_max: usize,
+    /// Bytes of diffs larger than an outbox that a document's sessions have in theirs. Who needs one more gets the whole document
+    /// instead, which is the same bytes for all.
+    pub answers_bytes_max: usize,
+    /// Bytes of answers, each at least 64 KiB and half of the document, that a session may have at once (S2).
+    pub answer_burst_bytes: u64,
+    /// Bytes of answers that a session may have in a second from then on. A client asks once, when it connects.
+    pub answer_bytes_per_second: u64,
     /// Bytes of records and snapshots that wait for the store's writer.
     pub store_queue_bytes_max: usize,
     /// Bytes that stay free for the store: with less, nothing is taken that would have to be kept (D5). What waits for the writer,
@@ -49,6 +56,12 @@ pub struct Limits {
     pub awareness_entries_max: usize,
     /// Bytes of one awareness state (A5).
     pub awareness_state_bytes_max: usize,
+    /// Bytes of all awareness states of a document (A5): no more than an outbox takes, for they're sent together to who joins.
+    pub awareness_bytes_max: usize,
+    /// Awareness entries that a session may bring besides its own (A5): its sibling tabs', and those of other providers.
+    pub awareness_entries_per_session_max: usize,
+    /// How many a second of these may be of clients that nobody knew, after that many at once (A5).
+    pub awareness_new_per_second: u64,
 
     /// Sessions of one document.
     pub sessions_per_document_max: usize,
@@ -103,10 +116,16 @@ impl Default for Limits {
             inbound_bytes_max: 256 << 20,
             outbox_messages_max: 1_024,
             outbox_bytes_max: 1 << 20,
+            answers_bytes_max: 8 << 20,
+            answer_burst_bytes: 1 << 20,
+            answer_bytes_per_second: 4 << 20,
             store_queue_bytes_max: 64 << 20,
             disk_reserve_bytes: 256 << 20,
             awareness_entries_max: 1_000,
             awareness_state_bytes_max: 16 << 10,
+            awareness_bytes_max: 1 << 20,
+            awareness_entries_per_session_max: 64,
+            awareness_new_per_second: 2,
             sessions_per_document_max: 10_000,
             documents_open_max: 100_000,
             list_max: 1_000,
@@ -266,6 +285,8 @@ impl Config {
             (limits.backups_max <= COUNT_MAX, "backups_max is too large"),
             (limits.outbox_messages_max > 0, "outbox_messages_max must not be 0"),
             (limits.merge_updates_max > 0, "merge_updates_max must not be 0"),
+            (limits.answer_burst_bytes > 0, "answer_burst_bytes must not be 0"),
+            (limits.answer_bytes_per_second > 0, "answer_bytes_per_second must not be 0"),
             (limits.store_queue_bytes_max > 0, "store_queue_bytes_max must not be 0"),
             (limits.head_bytes_max >= 8 << 10, "head_bytes_max must be at least 8 KiB"),
             (!timing.quiet_max.is_zero(), "quiet_max must not be 0"),

@@ -77,17 +77,22 @@
 //!   sent, so on such a name S1 waits until the client has said what it holds; who shares no id with it starts anew.
 //! - I2 A load that fails is an error, never an empty document.
 
+mod answers;
 mod awareness;
+mod causal;
 mod deletion;
 mod event;
 mod fanout;
 mod frames;
 mod journal;
-mod parents;
+mod order;
+mod pace;
+mod places;
 mod presence;
 mod renewal;
 mod replica;
 mod session;
+mod spans;
 mod standing;
 mod state_vector;
 mod time;
@@ -110,6 +115,7 @@ pub use time::{Millis, Now, WallTime};
 use crate::config::{Config, Limits, Timing};
 use crate::id::{ClientId, Identity, Seq, SessionId};
 use crate::wire::sync;
+use answers::Answers;
 use awareness::Awareness;
 use fanout::Turn;
 use journal::Journal;
@@ -153,13 +159,12 @@ pub struct Document {
     journal: Journal,
     durability: Durability,
     sessions: BTreeMap<SessionId, Session>,
-    /// Sessions that must say first what they hold (I1). What goes to all doesn't go to them.
+    /// Sessions that must say first what they hold (I1), and aren't greeted before.
     waiting: BTreeSet<SessionId>,
     /// Sessions with frames that aren't settled yet.
     unsettled: BTreeSet<SessionId>,
     turn: Turn,
-    /// The answer to a session that has nothing, until something changes: many may join at once.
-    whole: Option<Bytes>,
+    answers: Answers,
     /// When something last went to all.
     last_broadcast: Millis,
     /// Since when nobody has it open.
@@ -190,7 +195,7 @@ impl Document {
             waiting: BTreeSet::new(),
             unsettled: BTreeSet::new(),
             turn: Turn::default(),
-            whole: None,
+            answers: Answers::default(),
             last_broadcast: now.monotonic,
             idle_since: Some(now.monotonic),
             wake: None,
@@ -216,7 +221,7 @@ impl Document {
             Event::TurnEnded => self.on_turn_ended(now, effects),
             Event::Reauthorized { session, right } => self.on_reauthorized(now, session, right, effects),
             Event::Drained { session } => self.on_drained(now, session, effects),
-            Event::Overflowed { session, content } => self.on_missed(now, session, content),
+            Event::Overflowed { session, content } => self.on_overflowed(now, session, content),
             Event::Left { session } => self.leave(now, session),
             Event::Edited { update, author } => self.on_edited(now, &update, author, effects),
             Event::Deleted => self.on_deleted(now, effects),
@@ -356,7 +361,7 @@ impl Document {
         let seq = self.journal.append(update.len());
         effects.push(Effect::Append { seq, record: Record { update: update.clone(), author, at: now.wall } });
         self.turn.add(update, floor, from_peer);
-        self.whole = None;
+        self.answers.changed(&self.config.limits);
     }
 
     fn on_reauthorized(&mut self, now: Now, id: SessionId, right: Result<Kind, CloseCode>, effects: &mut Vec<Effect>) {
@@ -437,6 +442,7 @@ impl Document {
         let Some(session) = self.sessions.remove(&id) else { return };
         self.unsettled.remove(&id);
         self.waiting.remove(&id);
+        self.answers.taken(id, &self.config.limits);
         if let Some(client) = session.own() {
             self.awareness.leave(client, id, now.monotonic, &self.config.limits);
         }
@@ -493,11 +499,19 @@ impl Document {
         }
         let Some(session) = self.sessions.get(&id) else { return };
         // Those that are due soon get it now too, so that many sessions don't mean many wake-ups.
-        if session.last_sent.max(self.last_broadcast) + quiet_max <= now.monotonic + KEEP_ALIVE_SLACK {
+        if self.last_sent(id, session) + quiet_max <= now.monotonic + KEEP_ALIVE_SLACK {
             self.send(now, id, Content::KeepAlive, sync::keep_alive(), effects);
         }
         let Some(session) = self.sessions.get(&id) else { return };
-        self.wake_at(session.last_sent.max(self.last_broadcast) + quiet_max);
+        self.wake_at(self.last_sent(id, session) + quiet_max);
+    }
+
+    /// When a session was last sent anything. What goes to all doesn't go to who hasn't been greeted.
+    fn last_sent(&self, id: SessionId, session: &Session) -> Millis {
+        match self.waiting.contains(&id) {
+            true => session.last_sent,
+            false => session.last_sent.max(self.last_broadcast),
+        }
     }
 
     fn retire_if_idle(&mut self, now: Now, effects: &mut Vec<Effect>) {

@@ -49,6 +49,21 @@ pub(super) struct Member {
     request: Arc<Request>,
     pub identity: Identity,
     is_peer: bool,
+    /// It was sent a question, so what goes to all goes to it too.
+    is_greeted: bool,
+}
+
+impl Member {
+    /// Whether what goes to so many goes to it.
+    fn is_in(&self, audience: Audience) -> bool {
+        self.is_greeted
+            && match audience {
+                Audience::One(_) => false,
+                Audience::All => true,
+                Audience::Clients => !self.is_peer,
+                Audience::Peers => self.is_peer,
+            }
+    }
 }
 
 /// Whose doing the core has in hand.
@@ -349,7 +364,8 @@ impl Actor {
     }
 
     async fn on_flags(&mut self, opened: &mut Opened, session: SessionId, flags: Flags) -> Result<(), Fault> {
-        if flags.has_drained && self.is_not_behind(session) {
+        if flags.has_drained {
+            self.is_not_behind(session);
             self.step(opened, Event::Drained { session }).await?;
         }
         if flags.has_left {
@@ -514,16 +530,19 @@ impl Actor {
 
     fn send(&mut self, opened: &mut Opened, to: Audience, content: Content, message: &Bytes) -> Result<(), Fault> {
         let mut overflowed = Vec::new();
-        let mut push = |session: &SessionId, member: &Member| {
-            if !member.outbox.try_push(message.clone()) {
-                overflowed.push(*session);
+        let mut push = |session: SessionId, member: &Member| {
+            if !member.outbox.try_push(message.clone(), content) {
+                overflowed.push(session);
             }
         };
-        match to {
-            Audience::One(session) => drop(self.members.get(&session).map(|member| push(&session, member))),
-            Audience::All => self.members.iter().for_each(|(session, member)| push(session, member)),
-            Audience::Clients => self.members.iter().filter(|(_, m)| !m.is_peer).for_each(|(s, m)| push(s, m)),
-            Audience::Peers => self.members.iter().filter(|(_, m)| m.is_peer).for_each(|(s, m)| push(s, m)),
+        if let Audience::One(session) = to {
+            if let Some(member) = self.members.get_mut(&session) {
+                member.is_greeted |= content == Content::Question;
+                push(session, member);
+            }
+        } else {
+            let meant = self.members.iter().filter(|(_, member)| member.is_in(to));
+            meant.for_each(|(session, member)| push(*session, member));
         }
         for session in overflowed {
             if self.behind.insert(session) {
@@ -535,13 +554,10 @@ impl Actor {
         Ok(())
     }
 
-    /// Whether the session was behind until now.
-    fn is_not_behind(&mut self, session: SessionId) -> bool {
-        let was_behind = self.behind.remove(&session);
-        if was_behind {
+    fn is_not_behind(&mut self, session: SessionId) {
+        if self.behind.remove(&session) {
             self.shared.metrics.behind.dec();
         }
-        was_behind
     }
 
     fn remove(&mut self, session: SessionId) -> Option<Member> {
@@ -573,7 +589,8 @@ impl Actor {
 
 impl Member {
     fn new(outbox: Arc<Outbox>, request: Arc<Request>, kind: &Kind) -> Self {
-        Self { outbox, request, identity: identity_of(kind), is_peer: matches!(kind, Kind::Peer(_)) }
+        let is_peer = matches!(kind, Kind::Peer(_));
+        Self { outbox, request, identity: identity_of(kind), is_peer, is_greeted: false }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The core's rules, each held by tests whose names begin with its number.
 
+mod answers;
 mod awareness;
 mod behind;
 mod deletion;
@@ -7,6 +8,7 @@ mod durability;
 mod fanout;
 mod levels;
 mod low;
+mod presence;
 mod random;
 mod session;
 mod standing;
