@@ -177,6 +177,7 @@ impl Actor {
 
     /// Who comes later meets another actor; who has come already is closed.
     fn give_up(&mut self, code: CloseCode) {
+        self.letters.signals.broken.fetch_or(code == CloseCode::Broken, Ordering::Release);
         self.shared.registry.forget(&self.name, &self.letters.signals);
         self.turn_away(code);
     }

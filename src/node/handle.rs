@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use tokio::sync::oneshot;
@@ -9,7 +10,7 @@ use tokio::sync::oneshot;
 use super::mailbox::{Closed, Mail, Mailbox};
 use super::outbox::{Outbox, Outgoing};
 use super::{Error, Grant, Node, Request};
-use crate::document::{Document, Effect, Now, ReadTransaction, WriteTransaction};
+use crate::document::{CloseCode, Document, Effect, Now, ReadTransaction, WriteTransaction};
 use crate::id::{DocName, Identity, SessionId};
 
 /// A document of a node, by name. Making one opens nothing; each call opens the document if it isn't.
@@ -91,7 +92,13 @@ impl DocumentHandle {
         let request = Arc::new(request);
         let unavailable = |_| Error::Unavailable(self.name.clone());
         let (kind, outbox) = (grant.kind(), seat.outbox.clone());
-        seat.mailbox.send(Mail::Join { session, kind, request: request.clone(), outbox }).await.map_err(unavailable)?;
+        let joined = seat.mailbox.send(Mail::Join { session, kind, request: request.clone(), outbox }).await;
+        if joined.is_err() && seat.mailbox.signals().broken.load(Ordering::Acquire) {
+            // The load failed before this came, and was told to those who had come.
+            seat.outbox.close(CloseCode::Broken);
+            return Ok(seat);
+        }
+        joined.map_err(unavailable)?;
         if self.node.round() != asked_in {
             let right = self.node.right(&request, &self.name).await;
             seat.mailbox.send(Mail::Reauthorized { session, right }).await.map_err(unavailable)?;

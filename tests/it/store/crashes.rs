@@ -184,7 +184,8 @@ async fn write_until_killed(program: Program, life: u64, random: &mut Random) ->
         let messages = visitor.client.write("word ");
         sent.extend(messages.iter().map(|message| (document.clone(), message.clone())));
         visitor.say(messages).await;
-        if random.percent(5) {
+        // Towards the end nobody waits, so that there's much to do when it's killed.
+        if turn < TURNS - 300 && random.percent(5) {
             let frames = visitor.client.sent;
             visitor.saved(frames).await;
         }
@@ -198,7 +199,12 @@ async fn write_until_killed(program: Program, life: u64, random: &mut Random) ->
 async fn w6_a_kill_9_amid_honest_turns_bans_nothing() {
     let (place, mut random) = (Place::new("innocent"), Random::new(5));
     let mut suspects = 0;
-    for life in 1..=rounds("YMESH_INNOCENT_ROUNDS", 3) as u64 {
+    let rounds = rounds("YMESH_INNOCENT_ROUNDS", 3) as u64;
+    // And on, should no kill have come amid anything.
+    for life in 1..=rounds + 20 {
+        if life > rounds && suspects > 0 {
+            break;
+        }
         let program = Program::start_in(&place.0, &["--strict"]).await;
         let sent = write_until_killed(program, life, &mut random).await;
         let program = Program::start_in(&place.0, &[]).await;
