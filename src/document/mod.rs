@@ -17,7 +17,8 @@
 //! - W3 A frame of unknown type is skipped and counted, with the rest of its message.
 //! - W4 A malformed or truncated frame closes its session (1007) and touches nothing else.
 //! - W5 An update that costs too much or can't be held safely is refused before yrs sees it. ([`crate::wire::vet`])
-//! - W6 What is refused is refused for good: the session is closed with 4400, and others don't notice.
+//! - W6 What is refused is refused for good: the session is closed with 4400, and others don't notice. So is what yrs fails over:
+//!   the node loads the document anew, under those who are seated, and knows the same bytes again by their hash.
 //!
 //! **Session**
 //! - S1 Who joins is sent SyncStep1, then awareness if anyone is here.

@@ -2,6 +2,8 @@
 
 #[cfg(feature = "server")]
 mod backup;
+#[cfg(feature = "server")]
+mod checking;
 mod contract;
 #[cfg(feature = "server")]
 mod crashes;
@@ -13,6 +15,7 @@ mod freed;
 #[cfg(feature = "server")]
 mod kill;
 mod lock;
+mod marked;
 mod owed;
 mod parallel;
 mod power;
