@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use y_mesh::document::CloseCode;
+use y_mesh::document::{CloseCode, WriteTransaction};
 use y_mesh::wire::sync;
-use y_mesh::yrs::{GetString, ReadTxn};
-use y_mesh::{ClientId, Config, Identity, Node, NodeBuilder, Request};
+use y_mesh::yrs::{Any, Array, GetString, ReadTxn, WriteTxn};
+use y_mesh::{ClientId, Config, Error, Identity, Node, NodeBuilder};
 
 use super::{Visitor, name};
 use crate::support::client::Client;
@@ -190,16 +190,6 @@ async fn d9_a_strict_node_shows_nothing_early_after_a_panic_either() {
     reader.until(|visitor| visitor.client.text() == "kept on").await;
 }
 
-/// Joins where everybody may be sent away at once.
-async fn come(node: &Node, client: u64) -> Visitor {
-    let (mut client, seat) = (Client::new(client), node.document(&name("a")).join(Request::default()).await.unwrap());
-    for message in client.open() {
-        // If it's sent away, what comes next says so.
-        let _ = seat.send(message).await;
-    }
-    Visitor::new(client, seat)
-}
-
 #[tokio::test]
 async fn a_document_with_too_many_faults_rests_and_others_are_served() {
     let mut config = Config::default();
@@ -217,11 +207,11 @@ async fn a_document_with_too_many_faults_rests_and_others_are_served() {
     last.write(PANIC).await;
     last.until(|visitor| visitor.closed.is_some()).await;
     victim.until(|visitor| visitor.closed == Some(CloseCode::Broken)).await;
-    let mut early = come(&node, 21).await;
+    let mut early = Visitor::join(&node, &name("a"), 21).await;
     early.until(|visitor| visitor.closed == Some(CloseCode::Broken)).await;
     Visitor::join(&node, &name("b"), 22).await.synced().await;
     loop {
-        let mut again = come(&node, 23).await;
+        let mut again = Visitor::join(&node, &name("a"), 23).await;
         again.until(|visitor| visitor.closed.is_some() || visitor.client.text() == "kept").await;
         if again.closed.is_none() {
             break;
@@ -254,16 +244,35 @@ async fn s2_who_asked_in_a_turn_that_ended_in_a_panic_is_answered() {
     writer.write("kept").await;
     writer.saved().await;
     for client in 0..20 {
-        let mut hostile = come(&node, 100 + client).await;
+        let mut hostile = Visitor::join(&node, &name("a"), 100 + client).await;
         let bytes = hostile.client.write(&format!("{client}{PANIC}"));
-        let mut newcomer = come(&node, 200 + client).await;
+        let mut newcomer = Visitor::join(&node, &name("a"), 200 + client).await;
         for message in bytes {
             let _ = hostile.seat.send(message).await;
         }
-        let mut second = come(&node, 300 + client).await;
+        let mut second = Visitor::join(&node, &name("a"), 300 + client).await;
         for visitor in [&mut newcomer, &mut second] {
             visitor.until(|visitor| visitor.client.text() == "kept").await;
         }
         hostile.until(|visitor| visitor.closed.is_some()).await;
     }
+}
+
+#[tokio::test]
+async fn d2_what_a_closure_makes_that_could_not_be_read_again_leaves_everybody_seated() {
+    let node = node().start().unwrap();
+    let mut writer = Visitor::join(&node, &name("a"), 1).await;
+    writer.write("kept").await;
+    writer.saved().await;
+    let deep = |txn: &mut WriteTransaction<'_>| {
+        let deep = (0..300).fold(Any::Null, |inner, _| Any::Array(vec![inner].into()));
+        txn.get_or_insert_array("list").insert(txn, 0, deep);
+    };
+    let made = node.document(&name("a")).edit(Identity::anonymous(), deep).await;
+    assert!(matches!(made, Err(Error::Unavailable(_))), "{made:?}");
+    writer.write(" on").await;
+    writer.saved().await;
+    assert_eq!(writer.closed, None);
+    let text = node.document(&name("a")).read(|txn| txn.get_text(TEXT).unwrap().get_string(txn)).await.unwrap();
+    assert_eq!((text.as_str(), count(&node, "document_faults_total")), ("kept on", 1));
 }
