@@ -7,7 +7,8 @@ use y_mesh::wire::sync;
 use y_mesh::yrs::{Any, Array, GetString, ReadTxn, WriteTxn};
 use y_mesh::{ClientId, Config, Error, Identity, Node, NodeBuilder};
 
-use super::{Visitor, name};
+use super::{PATIENCE, Visitor, name};
+use crate::store::Place;
 use crate::support::client::Client;
 use crate::support::content::TEXT;
 use crate::support::gate::Gate;
@@ -275,4 +276,49 @@ async fn d2_what_a_closure_makes_that_could_not_be_read_again_leaves_everybody_s
     assert_eq!(writer.closed, None);
     let text = node.document(&name("a")).read(|txn| txn.get_text(TEXT).unwrap().get_string(txn)).await.unwrap();
     assert_eq!((text.as_str(), count(&node, "document_faults_total")), ("kept on", 1));
+}
+
+/// Writes words one after the other, not waiting for each; comes back if it's sent away. Gives what all others must have in the end.
+async fn type_on(node: Node, client: u64, words: u64) -> Vec<String> {
+    let mut visitor = Visitor::join(&node, &name("a"), client).await;
+    let written: Vec<_> = (0..words).map(|word| format!("[{client}.{word}]")).collect();
+    for word in &written {
+        visitor.write(word).await;
+        let sent = visitor.client.sent;
+        visitor.until(|visitor| visitor.settled.0 + 4 >= sent).await;
+    }
+    visitor.saved().await;
+    assert_eq!(visitor.settled, (visitor.client.sent, 0), "counted one by one, over all panics");
+    written
+}
+
+async fn storm(builder: NodeBuilder) {
+    const STRIKES: u64 = 15;
+    let mut config = Config::default();
+    config.limits.document_faults_max = STRIKES as usize;
+    let node = builder.config(config).planted(planted).start().unwrap();
+    let writers: Vec<_> = (1..5).map(|client| tokio::spawn(type_on(node.clone(), client, 100))).collect();
+    for client in 0..STRIKES {
+        let mut hostile = Visitor::join(&node, &name("a"), 100 + client).await;
+        hostile.synced().await;
+        hostile.write(&format!("{client}{PANIC}")).await;
+        hostile.until(|visitor| visitor.closed == Some(CloseCode::Refused)).await;
+    }
+    let mut written = Vec::new();
+    for writer in writers {
+        written.extend(writer.await.unwrap());
+    }
+    assert_eq!(count(&node, "document_faults_total"), STRIKES);
+    let mut reader = Visitor::join(&node, &name("a"), 50).await;
+    reader.until(|visitor| written.iter().all(|word| visitor.client.text().contains(word))).await;
+    assert!(!reader.client.text().contains(PANIC));
+    assert!(node.shutdown(PATIENCE).await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn d7_amid_a_storm_of_panics_everything_is_kept_and_counted_one_by_one() {
+    storm(Node::builder()).await;
+    storm(Node::builder().strict(true)).await;
+    let place = Place::in_memory("storm");
+    storm(Node::builder().store(place.open(64 << 10).unwrap())).await;
 }
