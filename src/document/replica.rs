@@ -42,9 +42,9 @@ pub struct Replica {
     recent: Recent,
     /// Whose work was deleted under this name (I1). Nothing of it comes back.
     deleted: BTreeSet<ClientId>,
+    planted: Option<Planted>,
     /// What is deleted, once somebody has asked.
     known_deletes: Option<Spans>,
-    planted: Option<Planted>,
 }
 
 /// Called in the middle of each application of an update, with its bytes: for tests of what comes of a fault there.
@@ -175,8 +175,8 @@ impl Replica {
             places: Places::default(),
             recent: Recent::default(),
             deleted: BTreeSet::new(),
-            known_deletes: None,
             planted: None,
+            known_deletes: None,
         }
     }
 

@@ -8,6 +8,7 @@ mod lifecycle;
 mod low;
 mod panics;
 mod strict;
+mod suspects;
 mod upheaval;
 
 use std::time::Duration;

@@ -243,3 +243,27 @@ async fn a_deletion_amid_a_panic_is_told_and_stays() {
     writer.until(|visitor| visitor.closed == Some(CloseCode::Deleted)).await;
     assert!(node.documents(None, 9).await.unwrap().is_empty());
 }
+
+/// While the document was panicking, somebody else had asked what it lacks.
+#[tokio::test]
+async fn s2_who_asked_in_a_turn_that_ended_in_a_panic_is_answered() {
+    let mut config = Config::default();
+    config.limits.document_faults_max = 20;
+    let node = node().config(config).start().unwrap();
+    let mut writer = Visitor::join(&node, &name("a"), 1).await;
+    writer.write("kept").await;
+    writer.saved().await;
+    for client in 0..20 {
+        let mut hostile = come(&node, 100 + client).await;
+        let bytes = hostile.client.write(&format!("{client}{PANIC}"));
+        let mut newcomer = come(&node, 200 + client).await;
+        for message in bytes {
+            let _ = hostile.seat.send(message).await;
+        }
+        let mut second = come(&node, 300 + client).await;
+        for visitor in [&mut newcomer, &mut second] {
+            visitor.until(|visitor| visitor.client.text() == "kept").await;
+        }
+        hostile.until(|visitor| visitor.closed.is_some()).await;
+    }
+}

@@ -12,5 +12,7 @@ pub mod planted;
 pub mod presence;
 pub mod random;
 pub mod raw;
+#[cfg(feature = "server")]
+pub mod serving;
 pub mod watched;
 pub mod world;
