@@ -30,10 +30,17 @@ pub struct Limits {
 
     /// Messages that wait in a document's mailbox; also the most that one turn takes.
     pub mailbox_messages_max: usize,
-    /// Bytes that wait in a document's mailbox. At least one message of the greatest size must fit.
+    /// Bytes of messages of more than 64 KiB that wait in a document's mailbox. At least one of the greatest size must fit.
     pub mailbox_bytes_max: usize,
-    /// Bytes that wait in all mailboxes of the node. When it's reached, all wait: it's what bounds the node's memory.
+    /// Bytes that wait in all mailboxes of the node: of messages of more than 64 KiB, and as much again of others, so that these
+    /// don't wait for those. When it's reached, all wait: it's what bounds the node's memory.
     pub inbound_bytes_max: usize,
+    /// Bytes that wait of one session, in messages of up to 64 KiB, each at least 4 KiB: so much is handled at once of what it sends.
+    pub session_mail_bytes_max: usize,
+    /// Bytes that a session may send at once before others go ahead.
+    pub session_bytes_burst: u64,
+    /// Bytes that it may send in a second from then on.
+    pub session_bytes_per_second: u64,
     /// Messages that wait for a session's socket before it is behind (F5).
     pub outbox_messages_max: usize,
     /// Bytes that wait for a session's socket before it is behind. An empty outbox takes one message of any size.
@@ -45,6 +52,8 @@ pub struct Limits {
     pub answer_burst_bytes: u64,
     /// Bytes of answers that a session may have in a second from then on. A client asks once, when it connects.
     pub answer_bytes_per_second: u64,
+    /// Bytes of documents that are encoded for answers in a second, for all sessions of a document: about a sixth of what a core can.
+    pub encoded_bytes_per_second: u64,
     /// Bytes of records and snapshots that wait for the store's writer.
     pub store_queue_bytes_max: usize,
     /// Bytes that stay free for the store: with less, nothing is taken that would have to be kept (D5). What waits for the writer,
@@ -105,11 +114,15 @@ impl Default for Limits {
             mailbox_messages_max: 256,
             mailbox_bytes_max: 32 << 20,
             inbound_bytes_max: 256 << 20,
+            session_mail_bytes_max: 512 << 10,
+            session_bytes_burst: 4 << 20,
+            session_bytes_per_second: 1 << 20,
             outbox_messages_max: 1_024,
             outbox_bytes_max: 1 << 20,
             answers_bytes_max: 8 << 20,
             answer_burst_bytes: 1 << 20,
             answer_bytes_per_second: 4 << 20,
+            encoded_bytes_per_second: 64 << 20,
             store_queue_bytes_max: 64 << 20,
             disk_reserve_bytes: 256 << 20,
             awareness_entries_max: 1_000,
@@ -153,6 +166,26 @@ pub struct Timing {
     /// A session that is behind for so long is closed (F5).
     #[serde(with = "seconds")]
     pub behind_max: Duration,
+    /// A document's turn ends when it has lasted so long, with what has been handled until then. Others wait meanwhile.
+    #[serde(with = "seconds")]
+    pub turn_max: Duration,
+    /// What a session may use of its document's time in a second before others go ahead: some thousand edits.
+    #[serde(with = "seconds")]
+    pub session_time: Duration,
+    /// What it may use of it at once.
+    #[serde(with = "seconds")]
+    pub session_time_burst: Duration,
+    /// What all who are over their budgets may use together of their document's time in a second, while others are heard. Each of
+    /// their messages makes others wait.
+    #[serde(with = "seconds")]
+    pub slowed_time: Duration,
+    /// A session that is over its budget for so long, while others are heard, is closed. A client that has so much to say says it
+    /// in one message when it comes back.
+    #[serde(with = "seconds")]
+    pub flood_max: Duration,
+    /// What a document may use in a second before it's one of those of which no more work at once than there are cores.
+    #[serde(with = "seconds")]
+    pub document_time: Duration,
     /// A document that nobody has open for so long is retired.
     #[serde(with = "seconds")]
     pub idle_max: Duration,
@@ -198,6 +231,12 @@ impl Default for Timing {
             ask_interval: s(1),
             recall_interval: s(1),
             behind_max: s(120),
+            turn_max: Duration::from_millis(10),
+            session_time: Duration::from_millis(50),
+            session_time_burst: Duration::from_millis(100),
+            slowed_time: Duration::from_millis(50),
+            flood_max: s(10),
+            document_time: Duration::from_millis(250),
             idle_max: s(30),
             load_max: s(30),
             authorize_max: s(10),
@@ -248,6 +287,11 @@ impl Config {
                 "inbound_bytes_max must be at least mailbox_bytes_max",
             ),
             (limits.inbound_bytes_max <= u32::MAX as usize, "inbound_bytes_max must be below 4 GiB"),
+            (limits.session_mail_bytes_max >= 64 << 10, "session_mail_bytes_max must be at least 64 KiB"),
+            (
+                limits.session_mail_bytes_max <= limits.inbound_bytes_max,
+                "inbound_bytes_max must be at least session_mail_bytes_max",
+            ),
             (limits.mailbox_messages_max > 0, "mailbox_messages_max must not be 0"),
             (limits.mailbox_messages_max <= COUNT_MAX, "mailbox_messages_max is too large"),
             (limits.store_queue_bytes_max <= COUNT_MAX, "store_queue_bytes_max is too large"),
@@ -256,6 +300,7 @@ impl Config {
             (limits.merge_updates_max > 0, "merge_updates_max must not be 0"),
             (limits.answer_burst_bytes > 0, "answer_burst_bytes must not be 0"),
             (limits.answer_bytes_per_second > 0, "answer_bytes_per_second must not be 0"),
+            (limits.encoded_bytes_per_second > 0, "encoded_bytes_per_second must not be 0"),
             (limits.store_queue_bytes_max > 0, "store_queue_bytes_max must not be 0"),
             (limits.head_bytes_max >= 8 << 10, "head_bytes_max must be at least 8 KiB"),
             (!timing.quiet_max.is_zero(), "quiet_max must not be 0"),

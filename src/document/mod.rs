@@ -422,7 +422,7 @@ impl Document {
         let Some(session) = self.sessions.remove(&id) else { return };
         self.unsettled.remove(&id);
         self.waiting.remove(&id);
-        self.answers.taken(id, &self.config.limits);
+        self.answers.taken(id);
         if let Some(client) = session.own() {
             self.awareness.leave(client, id, now.monotonic, &self.config.limits);
         }
@@ -453,6 +453,7 @@ impl Document {
 
     fn on_tick(&mut self, now: Now, effects: &mut Vec<Effect>) {
         self.wake = None;
+        self.answers.tidy();
         self.awareness.expire(now.monotonic, &self.config.limits, &self.config.timing);
         if let Some(expires) = self.awareness.deadline() {
             self.wake_at(expires);

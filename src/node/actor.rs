@@ -12,8 +12,10 @@ use tokio::sync::{oneshot, watch};
 use super::Metrics;
 use super::Shared;
 use super::access::Request;
+use super::budget::Budget;
 use super::mailbox::{Letters, Mail};
 use super::outbox::Outbox;
+use super::queue::Queue;
 use super::signals::Flags;
 use crate::document::{Audience, CloseCode, Content, Document, Effect, Event, Kind};
 use crate::id::{DocName, Seq, SessionId};
@@ -28,6 +30,11 @@ pub(crate) struct Actor {
     letters: Letters,
     members: BTreeMap<SessionId, Member>,
     behind: BTreeSet<SessionId>,
+    /// Mail that was taken out of the mailbox and not handled yet.
+    queue: Queue,
+    /// What has happened to sessions, some mail of which isn't handled yet.
+    flags: BTreeMap<SessionId, Flags>,
+    budget: Budget,
 }
 
 /// What the actor knows of a session.
@@ -88,7 +95,17 @@ struct Opened {
 
 impl Actor {
     pub fn new(name: DocName, shared: Arc<Shared>, letters: Letters) -> Self {
-        Self { name, shared, letters, members: BTreeMap::new(), behind: BTreeSet::new() }
+        let (queue, share) = (Queue::new(shared.config.clone()), shared.config.timing.document_time);
+        Self {
+            name,
+            shared,
+            letters,
+            members: BTreeMap::new(),
+            behind: BTreeSet::new(),
+            queue,
+            flags: BTreeMap::new(),
+            budget: Budget::of_time(share, share),
+        }
     }
 
     /// Loads before it reads mail, so mail waits (S3), and serves until nobody has the document open.
@@ -165,7 +182,8 @@ impl Actor {
     fn turn_away(&mut self, code: CloseCode) {
         self.close_all(code);
         self.letters.mail.close();
-        while let Ok(mail) = self.letters.mail.try_recv() {
+        let rest = std::iter::from_fn(|| self.letters.mail.try_recv().ok());
+        for mail in self.queue.drain().chain(rest) {
             if let Mail::Join { outbox, .. } = mail {
                 self.shared.metrics.closed(code.number());
                 outbox.close(code);
@@ -176,7 +194,12 @@ impl Actor {
     async fn serve(&mut self, mut opened: Opened) -> End {
         let mut stopping = self.shared.stopping.subscribe();
         loop {
-            let wake = opened.document.deadline().map(|at| self.shared.clock.instant(at));
+            if !self.queue.is_empty() {
+                // What is left of a long turn goes on when other documents have had theirs.
+                tokio::task::yield_now().await;
+            }
+            let due = opened.document.deadline().map(|at| self.shared.clock.instant(at));
+            let wake = due.into_iter().chain(self.queue.next(Instant::now()).map(Into::into)).min();
             let mut first = None;
             let mut stops = false;
             tokio::select! {
@@ -217,28 +240,26 @@ impl Actor {
 
     /// Takes what waits, at most what waits now, then lets what came of it go out (F7).
     async fn turn(&mut self, opened: &mut Opened, first: Option<Mail>, stops: bool) -> Result<Option<End>, Fault> {
+        let shared = self.shared.clone();
+        let is_heavy = self.budget.over_until().is_some();
+        // The semaphore is never closed.
+        let _heavy = if is_heavy { shared.heavy.acquire().await.ok() } else { None };
         let started = Instant::now();
-        // Flags are taken before the mail: who has left sent all its mail before, so that is among what is read now.
-        let flags = self.letters.signals.take();
-        let mut waiting = self.letters.mail.len();
-        let mut mail = first;
+        self.gather(first);
         self.on_space(opened).await?;
         if self.shared.writer.has_failed() {
             // Before the mail: nothing of it may be acknowledged any more, not even at `memory`.
             self.on_progress(opened).await?;
         }
-        loop {
-            match mail.take() {
-                Some(mail) => self.on_mail(opened, mail).await?,
-                None if waiting == 0 => break,
-                None => {}
-            }
-            if waiting > 0 {
-                waiting -= 1;
-                mail = self.letters.mail.try_recv().ok();
+        self.close_floods(opened).await?;
+        for _ in 0..self.shared.config.limits.mailbox_messages_max {
+            let Some(mail) = self.queue.pop(Instant::now()) else { break };
+            self.on_mail(opened, mail).await?;
+            if started.elapsed() >= self.shared.config.timing.turn_max {
+                break;
             }
         }
-        for (session, flags) in flags {
+        for (session, flags) in std::mem::take(&mut self.flags) {
             self.on_flags(opened, session, flags).await?;
         }
         self.on_progress(opened).await?;
@@ -252,7 +273,32 @@ impl Actor {
         self.step(opened, Event::TurnEnded).await?;
         self.let_out(opened).await?;
         self.shared.metrics.handled(started.elapsed());
+        self.budget.spend_time(started.elapsed());
         Ok(self.end(opened))
+    }
+
+    /// Takes the mail that waits now out of the mailbox.
+    fn gather(&mut self, first: Option<Mail>) {
+        // Flags are taken before the mail: who has left sent all its mail before, so that is among what is read now.
+        for (session, flags) in self.letters.signals.take() {
+            let known = self.flags.entry(session).or_default();
+            known.has_drained |= flags.has_drained;
+            known.has_left |= flags.has_left;
+        }
+        let waiting = self.letters.mail.len();
+        let rest = (0..waiting).map_while(|_| self.letters.mail.try_recv().ok());
+        first.into_iter().chain(rest).for_each(|mail| self.queue.push(mail));
+    }
+
+    /// Sends away who takes more than its share from others, and goes on. What it has to say it says when it comes back, at once.
+    async fn close_floods(&mut self, opened: &mut Opened) -> Result<(), Fault> {
+        for session in self.queue.floods(Instant::now()) {
+            self.shared.metrics.refused("flood");
+            tracing::info!(document = %self.name, %session, "a session is closed: it takes too much from others");
+            self.queue.forget(session);
+            self.step(opened, Event::Reauthorized { session, right: Err(CloseCode::Later) }).await?;
+        }
+        Ok(())
     }
 
     fn end(&mut self, opened: &mut Opened) -> Option<End> {
@@ -276,8 +322,9 @@ impl Actor {
         if opened.document.has_ended() {
             return Some(End::Reload);
         }
-        let mail = &self.letters.mail;
-        let is_retired = self.shared.registry.retire(&self.name, &self.letters.signals, || mail.is_empty());
+        let (mail, queue) = (&self.letters.mail, &self.queue);
+        let has_no_mail = || mail.is_empty() && queue.is_empty();
+        let is_retired = self.shared.registry.retire(&self.name, &self.letters.signals, has_no_mail);
         is_retired.then_some(End::Done)
     }
 
@@ -292,7 +339,12 @@ impl Actor {
             Mail::Message { session, message, .. } => {
                 self.shared.metrics.messages_in.inc();
                 self.shared.metrics.bytes_in.inc_by(message.len() as u64);
-                self.step(opened, Event::Received { session, message }).await
+                let (started, bytes) = (Instant::now(), message.len());
+                let now = self.shared.clock.now();
+                guarded(|| opened.document.handle(now, Event::Received { session, message }, &mut opened.effects))?;
+                let now = Instant::now();
+                self.queue.charge(session, now - started, bytes, now);
+                self.perform(opened).await
             }
             Mail::Reauthorized { session, right } => self.step(opened, Event::Reauthorized { session, right }).await,
             // Dropping it tells who waits for it.
@@ -324,7 +376,10 @@ impl Actor {
             self.is_not_behind(session);
             self.step(opened, Event::Drained { session }).await?;
         }
-        if flags.has_left {
+        if flags.has_left && self.queue.has_last_words(session, Instant::now()) {
+            self.flags.entry(session).or_default().has_left = true;
+        } else if flags.has_left {
+            self.queue.forget(session);
             self.remove(session);
             self.step(opened, Event::Left { session }).await?;
         }
@@ -427,7 +482,7 @@ impl Actor {
 
     /// On a strict node, waits until the store has all that was appended (D9). Every message waits, for an answer or a caret can
     /// tell of an edit as well as the edit itself. `false` if the store has failed: then the sessions are about to be closed.
-    async fn may_be_shown(&self, opened: &Opened) -> bool {
+    async fn may_be_shown(&mut self, opened: &Opened) -> bool {
         // A receiver of its own: on the other, what it sees now must be news later, for what is acknowledged.
         let mut progress = opened.progress.clone();
         tokio::select! {

@@ -3,16 +3,19 @@
 pub mod access;
 mod actor;
 pub(crate) mod backup;
+mod budget;
 mod handle;
 mod mailbox;
 mod metrics;
 mod outbox;
+mod queue;
 mod registry;
 mod signals;
 mod space;
 
 use std::fmt;
 use std::io;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -37,7 +40,7 @@ use crate::store::writer::Writer;
 use crate::store::{MemoryStore, Store, StoreError};
 use access::{Hook, Open};
 use actor::Actor;
-use mailbox::{Mail, Mailbox};
+use mailbox::{Inbound, Mail, Mailbox};
 use outbox::Outbox;
 use registry::Registry;
 use signals::Signals;
@@ -45,6 +48,9 @@ use space::Space;
 
 /// Documents whose sessions are asked about at the same time.
 const QUESTIONS_MAX: usize = 16;
+/// Threads that documents run on. As many as there are cores may be busy with documents that use much; the others are for the rest,
+/// and the system gives each its share.
+const WORKERS_PER_CORE: usize = 2;
 /// Loads and listings that may block at the same time.
 const BLOCKING_THREADS: usize = 8;
 
@@ -90,7 +96,9 @@ pub(crate) struct Shared {
     is_strict: bool,
     /// Whether the store's disk is almost full (D5).
     low: watch::Sender<bool>,
-    inbound: Arc<Semaphore>,
+    inbound: Inbound,
+    /// Documents that use much and work at the same time.
+    heavy: Semaphore,
     backups: Arc<Semaphore>,
     blocking: runtime::Handle,
 }
@@ -216,7 +224,9 @@ impl NodeBuilder {
     /// If the configuration can't work, or the system gives no threads.
     pub fn start(self) -> Result<Node, StartError> {
         self.config.check()?;
+        let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         let runtime = runtime::Builder::new_multi_thread()
+            .worker_threads(WORKERS_PER_CORE * cores)
             .thread_name("y-mesh")
             .thread_stack_size(STACK_BYTES)
             .max_blocking_threads(BLOCKING_THREADS)
@@ -224,7 +234,8 @@ impl NodeBuilder {
             .build()?;
         let writer = Writer::start(self.store.clone(), self.config.limits.store_queue_bytes_max)?;
         let shared = Shared {
-            inbound: Arc::new(Semaphore::new(self.config.limits.inbound_bytes_max)),
+            inbound: Inbound::new(&self.config.limits),
+            heavy: Semaphore::new(cores),
             backups: Arc::new(Semaphore::new(self.config.limits.backups_max)),
             config: Arc::new(self.config),
             store: self.store,

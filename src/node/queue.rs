@@ -1,0 +1,290 @@
+//! In which order a document's mail is handled, so that nobody's makes others wait for long.
+//!
+//! Mail is handled as it comes. What is large, and what is of a session that has used much lately, comes after what is
+//! neither, those first who have used least. While others are heard, all who are over their budgets together have a small
+//! part of the document's time; who is over for too long is to be closed. While nobody else is heard, nobody waits.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::budget::{Budget, SessionBudget};
+use super::mailbox::Mail;
+use crate::config::Config;
+use crate::id::SessionId;
+
+/// What is longer comes after what is shorter.
+const LIGHT_BYTES_MAX: usize = 64 << 10;
+/// Others count as heard for so long.
+const HEARD_FOR: Duration = Duration::from_secs(1);
+/// What was used counts half after so long.
+const HALF_LIFE: f64 = 1.0;
+
+pub(crate) struct Queue {
+    config: Arc<Config>,
+    light: VecDeque<Mail>,
+    lanes: BTreeMap<SessionId, Lane>,
+    /// Mail in all lanes.
+    in_lanes: usize,
+    /// What those who are over their budgets may use together while others are heard.
+    slowed: Budget,
+    /// When somebody who isn't over was last heard, and the one before who is another.
+    heard: [Option<(SessionId, Instant)>; 2],
+}
+
+/// One session's mail that comes after others'.
+struct Lane {
+    mail: VecDeque<Mail>,
+    /// All of its mail, wherever it is.
+    waiting: usize,
+    budget: SessionBudget,
+    /// Seconds that it has used lately, and when that was so.
+    used: f64,
+    at: Instant,
+    /// Since when it's over its budget and others are heard.
+    over_since: Option<Instant>,
+}
+
+impl Lane {
+    fn used(&self, now: Instant) -> f64 {
+        self.used * 0.5_f64.powf(now.duration_since(self.at).as_secs_f64() / HALF_LIFE)
+    }
+}
+
+impl Queue {
+    pub fn new(config: Arc<Config>) -> Self {
+        let slowed = Budget::of_time_evenly(config.timing.slowed_time);
+        Self { config, light: VecDeque::new(), lanes: BTreeMap::new(), in_lanes: 0, slowed, heard: [None; 2] }
+    }
+
+    pub fn push(&mut self, mail: Mail) {
+        if let Some(session) = sender(&mail) {
+            let config = &self.config;
+            let lane = self.lanes.entry(session).or_insert_with(|| Lane {
+                mail: VecDeque::new(),
+                waiting: 0,
+                budget: SessionBudget::new(&config.limits, &config.timing),
+                used: 0.0,
+                at: Instant::now(),
+                over_since: None,
+            });
+            lane.waiting += 1;
+        }
+        self.light.push_back(mail);
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.light.is_empty() && self.in_lanes == 0
+    }
+
+    /// A session is gone. What it sent beyond its budget goes with it; gives whether other mail of it waits.
+    pub fn has_last_words(&mut self, session: SessionId, now: Instant) -> bool {
+        let is_contended = self.is_contended(session, now);
+        let Some(lane) = self.lanes.get_mut(&session) else { return false };
+        if is_contended && lane.budget.is_over() {
+            self.in_lanes -= lane.mail.len();
+            lane.waiting -= lane.mail.len();
+            lane.mail.clear();
+        }
+        lane.waiting > 0
+    }
+
+    /// Nothing more comes of a session.
+    pub fn forget(&mut self, session: SessionId) {
+        if let Some(lane) = self.lanes.remove(&session) {
+            self.in_lanes -= lane.mail.len();
+        }
+    }
+
+    /// What is to be handled next, if anything is now.
+    pub fn pop(&mut self, now: Instant) -> Option<Mail> {
+        while let Some(mail) = self.light.pop_front() {
+            let Some(lane) = sender(&mail).and_then(|session| self.lanes.get_mut(&session)) else { return Some(mail) };
+            if lane.mail.is_empty() && size(&mail) <= LIGHT_BYTES_MAX && !lane.budget.is_over() {
+                lane.waiting -= 1;
+                lane.over_since = None;
+                self.hear(&mail, now);
+                return Some(mail);
+            }
+            lane.mail.push_back(mail);
+            self.in_lanes += 1;
+        }
+        let session = self.next_lane(now)?;
+        let lane = self.lanes.get_mut(&session)?;
+        lane.waiting -= 1;
+        self.in_lanes -= 1;
+        lane.mail.pop_front()
+    }
+
+    /// Which of the sessions whose mail comes after others' is next: who has used least, of those who may go on.
+    fn next_lane(&mut self, now: Instant) -> Option<SessionId> {
+        if self.in_lanes == 0 {
+            return None;
+        }
+        let is_slow = self.slowed.over_until().is_some();
+        let waiting: Vec<_> = self.lanes.iter().filter(|(_, lane)| !lane.mail.is_empty()).map(|(id, _)| *id).collect();
+        let mut next: Option<(f64, SessionId)> = None;
+        for session in waiting {
+            let is_contended = self.is_contended(session, now);
+            let Some(lane) = self.lanes.get_mut(&session) else { continue };
+            let is_slowed = is_contended && lane.budget.is_over();
+            lane.over_since = if is_slowed { lane.over_since.or(Some(now)) } else { None };
+            let used = lane.used(now);
+            if !(is_slowed && is_slow) && next.is_none_or(|(least, _)| used < least) {
+                next = Some((used, session));
+            }
+        }
+        next.map(|(_, session)| session)
+    }
+
+    /// A message was handled.
+    pub fn charge(&mut self, session: SessionId, took: Duration, bytes: usize, now: Instant) {
+        let Some(lane) = self.lanes.get_mut(&session) else { return };
+        if lane.over_since.is_some() {
+            self.slowed.spend_time(took);
+        }
+        lane.budget.spend(took, bytes);
+        (lane.used, lane.at) = (lane.used(now) + took.as_secs_f64(), now);
+    }
+
+    /// When there's something to be handled; `None` if no mail waits.
+    pub fn next(&mut self, now: Instant) -> Option<Instant> {
+        if !self.light.is_empty() {
+            return Some(now);
+        }
+        (self.in_lanes > 0).then(|| match self.next_lane(now) {
+            Some(_) => now,
+            None => self.slowed.over_until().unwrap_or(now),
+        })
+    }
+
+    /// Who has been over its budget for too long while others are heard, and goes on.
+    pub fn floods(&self, now: Instant) -> Vec<SessionId> {
+        let max = self.config.timing.flood_max;
+        let is_flood = |lane: &Lane| lane.over_since.is_some_and(|since| now.duration_since(since) >= max);
+        self.lanes.iter().filter(|(_, lane)| is_flood(lane)).map(|(session, _)| *session).collect()
+    }
+
+    /// Takes everything out.
+    pub fn drain(&mut self) -> impl Iterator<Item = Mail> {
+        self.in_lanes = 0;
+        let lanes = std::mem::take(&mut self.lanes).into_values().flat_map(|lane| lane.mail);
+        std::mem::take(&mut self.light).into_iter().chain(lanes)
+    }
+
+    fn hear(&mut self, mail: &Mail, now: Instant) {
+        let Some(session) = sender(mail) else { return };
+        if self.heard[0].is_none_or(|(last, _)| last != session) {
+            self.heard[1] = self.heard[0];
+        }
+        self.heard[0] = Some((session, now));
+    }
+
+    /// Whether somebody else was heard just now, who isn't over its budget.
+    fn is_contended(&self, session: SessionId, now: Instant) -> bool {
+        let is_other = |(other, at): (SessionId, Instant)| other != session && now.duration_since(at) < HEARD_FOR;
+        self.heard.into_iter().flatten().any(is_other)
+    }
+}
+
+/// Whose message it is.
+fn sender(mail: &Mail) -> Option<SessionId> {
+    match mail {
+        Mail::Message { session, .. } => Some(*session),
+        _ => None,
+    }
+}
+
+fn size(mail: &Mail) -> usize {
+    match mail {
+        Mail::Message { message, .. } => message.len(),
+        _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use tokio::sync::Semaphore;
+
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    fn queue() -> Queue {
+        Queue::new(Arc::default())
+    }
+
+    fn message(session: u64, bytes: usize) -> Mail {
+        let permit = || Arc::new(Semaphore::new(1)).try_acquire_owned().expect("there's one");
+        Mail::Message { session: SessionId(session), message: vec![0; bytes].into(), _permits: [permit(), permit()] }
+    }
+
+    /// Handles everything that may be handled now, each message in a millisecond. Gives whose it was.
+    fn handled(queue: &mut Queue, now: Instant) -> Vec<u64> {
+        let mut order = Vec::new();
+        while let Some(Mail::Message { session, message, .. }) = queue.pop(now) {
+            queue.charge(session, MS, Bytes::len(&message), now);
+            order.push(session.0);
+        }
+        order
+    }
+
+    #[test]
+    fn mail_is_handled_as_it_comes() {
+        let (mut queue, now) = (queue(), Instant::now());
+        [1, 2, 1, 3, 2].into_iter().for_each(|session| queue.push(message(session, 10)));
+        assert_eq!(queue.next(now), Some(now));
+        assert_eq!(handled(&mut queue, now), [1, 2, 1, 3, 2]);
+        assert_eq!((queue.is_empty(), queue.next(now)), (true, None));
+    }
+
+    #[test]
+    fn what_is_large_comes_after_what_is_not_and_in_its_sessions_order() {
+        let (mut queue, now) = (queue(), Instant::now());
+        for (session, bytes) in [(1, 100_000), (1, 1), (2, 1), (3, 70_000), (2, 1)] {
+            queue.push(message(session, bytes));
+        }
+        assert_eq!(handled(&mut queue, now), [2, 2, 1, 3, 1]);
+    }
+
+    #[test]
+    fn who_uses_much_comes_after_others_and_has_a_small_part_while_they_are_heard() {
+        let (mut queue, now) = (queue(), Instant::now());
+        queue.push(message(2, 1));
+        (0..500).for_each(|_| queue.push(message(1, 1)));
+        queue.push(message(2, 1));
+        queue.push(message(3, 1));
+        let order = handled(&mut queue, now);
+        let last = order.iter().rposition(|session| *session != 1).expect("others are heard");
+        assert!((100..110).contains(&last), "its burst is spent, then others come: {last}");
+        assert!(order.len() < 120, "of the rest it has a small part: {}", order.len());
+        assert!(queue.next(now).is_some_and(|next| next > now));
+        assert_eq!(queue.floods(now), []);
+        queue.push(message(2, 1));
+        let later = now + Duration::from_secs(11);
+        assert_eq!(handled(&mut queue, later)[0], 2);
+        assert_eq!(queue.floods(later), [SessionId(1)]);
+    }
+
+    #[test]
+    fn who_is_alone_never_waits() {
+        let (mut queue, now) = (queue(), Instant::now());
+        (0..5_000).for_each(|_| queue.push(message(1, 50_000)));
+        queue.push(message(2, 100_000));
+        assert_eq!(handled(&mut queue, now).len(), 5_001);
+        assert_eq!(queue.floods(now + Duration::from_secs(60)), []);
+    }
+
+    #[test]
+    fn last_words_are_kept_unless_they_are_too_many() {
+        let (mut queue, now) = (queue(), Instant::now());
+        queue.push(message(2, 1));
+        (0..300).for_each(|_| queue.push(message(1, 1)));
+        assert!(queue.has_last_words(SessionId(1), now));
+        handled(&mut queue, now);
+        assert!(!queue.has_last_words(SessionId(1), now), "what is beyond its budget goes with it");
+        queue.forget(SessionId(1));
+        assert!(queue.is_empty());
+    }
+}
