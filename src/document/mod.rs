@@ -79,13 +79,15 @@
 
 mod answers;
 mod awareness;
+mod causal;
 mod deletion;
 mod event;
 mod fanout;
 mod frames;
 mod journal;
+mod order;
 mod pace;
-mod parents;
+mod places;
 mod presence;
 mod replica;
 mod session;

@@ -8,10 +8,12 @@ use bytes::Bytes;
 use yrs::updates::decoder::Decode;
 use yrs::{Doc, OffsetKind, Options, ReadTxn, Transact, Update, WriteTxn};
 
+use super::causal::{self, Unfit};
 use super::journal::Stored;
-use super::parents::{Mark, Parents};
+use super::order::Order;
+use super::places::{Mark, Places};
 use super::spans::Spans;
-use super::standing::{Ground, Standing, Unfit, standing};
+use super::standing::{Ground, Standing, standing};
 use super::state_vector::StateVector;
 use crate::config::Limits;
 use crate::id::{ClientId, Clock, Seq};
@@ -35,7 +37,7 @@ pub struct Replica {
     state: StateVector,
     client: ClientId,
     /// Where each struct stands.
-    parents: Parents,
+    places: Places,
     /// What was taken lately, to know it again cheaply.
     recent: Recent,
     /// Whose work was deleted under this name (I1). Nothing of it comes back.
@@ -151,7 +153,7 @@ impl Replica {
             doc: Doc::with_options(options),
             state: StateVector::default(),
             client,
-            parents: Parents::default(),
+            places: Places::default(),
             recent: Recent::default(),
             deleted: BTreeSet::new(),
             known_deletes: None,
@@ -188,7 +190,7 @@ impl Replica {
             return Err(Refused::Deleted(client));
         }
         let terms =
-            Terms { in_parts, compares: true, types_max: limits.document_types_max, depth_max: limits.type_depth_max };
+            Terms { in_parts, is_new: true, types_max: limits.document_types_max, depth_max: limits.type_depth_max };
         if outline.has_json {
             let update = modernized(update, &outline)?.into();
             return self.take(&update, &vet::outline(&update, &bounds)?, &terms);
@@ -197,20 +199,20 @@ impl Replica {
     }
 
     fn take(&mut self, update: &Bytes, outline: &Outline, terms: &Terms) -> Result<Applied, Refused> {
-        if outline.types > 0 && self.parents.types() + outline.types > terms.types_max {
+        if outline.types > 0 && self.places.types() + outline.types > terms.types_max {
             self.forget_dead_types()?;
         }
         let mut mark = Mark::default();
         let standing = self.standing(update, outline, terms.depth_max, &mut mark)?;
-        let taken = match self.check(update, &standing, terms) {
+        let taken = match self.check(update, outline, &standing, terms) {
             Ok(()) if standing.is_missing && !terms.in_parts => {
-                self.parents.go_back(mark);
+                self.places.go_back(mark);
                 Ok(Applied::Nothing)
             }
             Ok(()) if standing.is_known() && standing.deleted() == 0 => Ok(Applied::Nothing),
             Ok(()) => self.take_standing(update, &standing, mark),
             Err(refused) => {
-                self.parents.go_back(mark);
+                self.places.go_back(mark);
                 Err(refused)
             }
         }?;
@@ -227,20 +229,39 @@ impl Replica {
         depth_max: u32,
         mark: &mut Mark,
     ) -> Result<Standing<'a>, Unfit> {
-        let Self { doc, state, parents, .. } = self;
+        let Self { doc, state, places, .. } = self;
         let is_dead = |id: Id| {
             let id = yrs::BranchID::Nested(yrs::ID::new(yrs::ClientID::new(id.client.0), id.clock));
             id.get_branch(&doc.transact()).is_none_or(|branch| branch.is_deleted())
         };
-        standing(update, outline, Ground { state, parents, is_dead: &is_dead, depth_max }, mark)
+        standing(update, outline, Ground { state, places, is_dead: &is_dead, depth_max }, mark)
     }
 
-    fn check(&self, update: &Bytes, standing: &Standing<'_>, terms: &Terms) -> Result<(), Refused> {
-        if self.parents.types() > terms.types_max {
+    fn check(&self, update: &Bytes, outline: &Outline, standing: &Standing<'_>, terms: &Terms) -> Result<(), Refused> {
+        if !terms.is_new {
+            return Ok(());
+        }
+        if self.places.types() > terms.types_max {
             return Err(Refused::TooManyTypes);
         }
-        let is_new = terms.compares && !standing.known.is_empty() && !self.recent.contains(update);
-        if is_new { self.compare(standing) } else { Ok(()) }
+        if !standing.unsure.is_empty() {
+            self.check_order(update, outline, &standing.unsure)?;
+        }
+        match standing.known.is_empty() || self.recent.contains(update) {
+            true => Ok(()),
+            false => self.compare(standing),
+        }
+    }
+
+    /// Whether items can stand where they say they do, as the order of what is there tells.
+    fn check_order(&self, update: &[u8], outline: &Outline, unsure: &[Id]) -> Result<(), Refused> {
+        let here = self.snapshot();
+        let outline_here =
+            vet::outline(&here, &Bounds::STORED).map_err(|refusal| Refused::Broken(refusal.to_string()))?;
+        let mut order = Order::new(&self.places, unsure);
+        causal::walk(&here, &outline_here, &StateVector::default(), &mut order)?;
+        causal::walk(update, outline, &self.state, &mut order)?;
+        Ok(())
     }
 
     /// Whether what an update says of work that is here is what is here (H3).
@@ -267,11 +288,11 @@ impl Replica {
         let broken = |why: String| Refused::Broken(why);
         let snapshot = self.snapshot();
         let outline = vet::outline(&snapshot, &Bounds::STORED).map_err(|refusal| broken(refusal.to_string()))?;
-        let mut parents = Parents::default();
+        let mut places = Places::default();
         let ground =
-            Ground { state: &StateVector::default(), parents: &mut parents, is_dead: &|_| true, depth_max: u32::MAX };
+            Ground { state: &StateVector::default(), places: &mut places, is_dead: &|_| true, depth_max: u32::MAX };
         standing(&snapshot, &outline, ground, &mut Mark::default()).map_err(|unfit| broken(unfit.to_string()))?;
-        self.parents = parents;
+        self.places = places;
         Ok(())
     }
 
@@ -320,7 +341,7 @@ impl Replica {
         match Update::decode_v1(&update) {
             Ok(decoded) => self.integrate(update, standing, decoded),
             Err(error) => {
-                self.parents.go_back(mark);
+                self.places.go_back(mark);
                 Err(Refused::Undecodable(error.to_string()))
             }
         }
@@ -452,14 +473,14 @@ fn spans_of(set: &yrs::IdSet) -> Vec<Span> {
 /// On which terms an update is taken.
 struct Terms {
     in_parts: bool,
-    compares: bool,
+    is_new: bool,
     types_max: u64,
     depth_max: u32,
 }
 
 impl Terms {
     /// For what was taken before.
-    const STORED: Self = Self { in_parts: false, compares: false, types_max: u64::MAX, depth_max: u32::MAX };
+    const STORED: Self = Self { in_parts: false, is_new: false, types_max: u64::MAX, depth_max: u32::MAX };
 }
 
 /// What was taken lately. The same comes again, from tabs and other providers that relay each other.

@@ -288,7 +288,7 @@ impl Parser<'_> {
 
     fn skip_value(&mut self) -> Option<()> {
         match self.reader.u8().ok()? {
-            125 => self.reader.skip_var_int().ok()?,
+            125 => drop(self.reader.var_int().ok()?),
             124 => drop(self.reader.take(4).ok()?),
             123 | 122 => drop(self.reader.take(8).ok()?),
             119 | 116 => drop(self.reader.var_bytes().ok()?),
