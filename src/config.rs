@@ -35,6 +35,9 @@ pub struct Limits {
     /// Bytes that wait in all mailboxes of the node: of messages of more than 64 KiB, and as much again of others, so that these
     /// don't wait for those. When it's reached, all wait: it's what bounds the node's memory.
     pub inbound_bytes_max: usize,
+    /// Bytes of messages of more than 64 KiB that haven't come whole yet, in all connections of the node. When it's reached, who
+    /// has held most for the longest is sent away.
+    pub unfinished_bytes_max: usize,
     /// Bytes that wait of one session, in messages of up to 64 KiB, each at least 4 KiB: so much is handled at once of what it sends.
     pub session_mail_bytes_max: usize,
     /// Bytes that a session may send at once before others go ahead.
@@ -114,6 +117,7 @@ impl Default for Limits {
             mailbox_messages_max: 256,
             mailbox_bytes_max: 32 << 20,
             inbound_bytes_max: 256 << 20,
+            unfinished_bytes_max: 128 << 20,
             session_mail_bytes_max: 512 << 10,
             session_bytes_burst: 4 << 20,
             session_bytes_per_second: 1 << 20,
@@ -169,17 +173,21 @@ pub struct Timing {
     /// A document's turn ends when it has lasted so long, with what has been handled until then. Others wait meanwhile.
     #[serde(with = "seconds")]
     pub turn_max: Duration,
-    /// What a session may use of its document's time in a second before others go ahead: some thousand edits.
+    /// What a session may use of its document's time in a second, each message at least 20 us, before others go ahead: some thousand
+    /// edits. While others wait it's less, down to a thirtieth.
     #[serde(with = "seconds")]
     pub session_time: Duration,
     /// What it may use of it at once.
     #[serde(with = "seconds")]
     pub session_time_burst: Duration,
-    /// What all who are over their budgets may use together of their document's time in a second, while others are heard. Each of
-    /// their messages makes others wait.
+    /// A message that has waited so long before it's handled has waited: then those who use more than their share are slowed, for
+    /// a second. Less than anybody notices.
+    #[serde(with = "seconds")]
+    pub wait_max: Duration,
+    /// What all in the node who use more than their share may use together in a second, while others wait.
     #[serde(with = "seconds")]
     pub slowed_time: Duration,
-    /// A session that is over its budget for so long, while others are heard, is closed. A client that has so much to say says it
+    /// A session that uses more than its share for so long, while others wait, is closed. A client that has so much to say says it
     /// in one message when it comes back.
     #[serde(with = "seconds")]
     pub flood_max: Duration,
@@ -202,6 +210,9 @@ pub struct Timing {
     /// A WebSocket ping goes out so often.
     #[serde(with = "seconds")]
     pub ping_interval: Duration,
+    /// Of a message of more than 64 KiB, as much again must come within so long.
+    #[serde(with = "seconds")]
+    pub step_max: Duration,
     /// A peer of whom nothing was heard for so long, not even an answer to a ping, is closed.
     #[serde(with = "seconds")]
     pub silence_max: Duration,
@@ -232,9 +243,10 @@ impl Default for Timing {
             recall_interval: s(1),
             behind_max: s(120),
             turn_max: Duration::from_millis(10),
-            session_time: Duration::from_millis(50),
-            session_time_burst: Duration::from_millis(100),
-            slowed_time: Duration::from_millis(50),
+            session_time: Duration::from_millis(100),
+            session_time_burst: Duration::from_millis(250),
+            wait_max: Duration::from_millis(2),
+            slowed_time: Duration::from_millis(100),
             flood_max: s(10),
             document_time: Duration::from_millis(250),
             idle_max: s(30),
@@ -242,6 +254,7 @@ impl Default for Timing {
             authorize_max: s(10),
             space_interval: s(1),
             ping_interval: s(20),
+            step_max: s(20),
             silence_max: s(45),
             write_max: s(60),
             head_max: s(5),
@@ -291,6 +304,10 @@ impl Config {
             (
                 limits.session_mail_bytes_max <= limits.inbound_bytes_max,
                 "inbound_bytes_max must be at least session_mail_bytes_max",
+            ),
+            (
+                limits.unfinished_bytes_max >= limits.message_bytes_max.saturating_add(128 << 10),
+                "unfinished_bytes_max must hold one message and 128 KiB",
             ),
             (limits.mailbox_messages_max > 0, "mailbox_messages_max must not be 0"),
             (limits.mailbox_messages_max <= COUNT_MAX, "mailbox_messages_max is too large"),

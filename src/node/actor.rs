@@ -95,7 +95,8 @@ struct Opened {
 
 impl Actor {
     pub fn new(name: DocName, shared: Arc<Shared>, letters: Letters) -> Self {
-        let (queue, share) = (Queue::new(shared.config.clone()), shared.config.timing.document_time);
+        let (queue, share) =
+            (Queue::new(shared.config.clone(), shared.pressure.clone()), shared.config.timing.document_time);
         Self {
             name,
             shared,

@@ -1,6 +1,7 @@
 //! The mail that waits for one document: it's bounded, and makes its senders wait.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
@@ -25,6 +26,8 @@ pub(crate) enum Mail {
     Message {
         session: SessionId,
         message: Bytes,
+        /// When it was to be sent.
+        sent: Instant,
         _permits: [OwnedSemaphorePermit; 2],
     },
     Reauthorized {
@@ -100,6 +103,7 @@ impl Mailbox {
 
     /// Sends a client's message. Waits while too much waits already: of the session's own, or, if it's long, of others that are.
     pub async fn send_message(&self, session: SessionId, own: &Arc<Semaphore>, message: Bytes) -> Result<(), Closed> {
+        let sent = Instant::now();
         let (narrow, wide, max) = match message.len() <= SHORT_BYTES_MAX {
             true => (own, &self.inbound.short, SHORT_BYTES_MAX),
             false => (&self.large, &self.inbound.long, self.large_max),
@@ -107,6 +111,6 @@ impl Mailbox {
         let wanted = message.len().clamp(BYTES_MIN.min(max), max) as u32;
         let narrow = narrow.clone().acquire_many_owned(wanted).await.map_err(|_| Closed)?;
         let wide = wide.clone().acquire_many_owned(wanted).await.map_err(|_| Closed)?;
-        self.send(Mail::Message { session, message, _permits: [narrow, wide] }).await
+        self.send(Mail::Message { session, message, sent, _permits: [narrow, wide] }).await
     }
 }

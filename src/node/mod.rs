@@ -8,10 +8,12 @@ mod handle;
 mod mailbox;
 mod metrics;
 mod outbox;
+mod pressure;
 mod queue;
 mod registry;
 mod signals;
 mod space;
+pub(crate) mod unfinished;
 
 use std::fmt;
 use std::io;
@@ -42,9 +44,11 @@ use access::{Hook, Open};
 use actor::Actor;
 use mailbox::{Inbound, Mail, Mailbox};
 use outbox::Outbox;
+use pressure::Pressure;
 use registry::Registry;
 use signals::Signals;
 use space::Space;
+use unfinished::{Growing, Unfinished};
 
 /// Documents whose sessions are asked about at the same time.
 const QUESTIONS_MAX: usize = 16;
@@ -97,6 +101,8 @@ pub(crate) struct Shared {
     /// Whether the store's disk is almost full (D5).
     low: watch::Sender<bool>,
     inbound: Inbound,
+    unfinished: Arc<Unfinished>,
+    pressure: Arc<Pressure>,
     /// Documents that use much and work at the same time.
     heavy: Semaphore,
     backups: Arc<Semaphore>,
@@ -235,6 +241,8 @@ impl NodeBuilder {
         let writer = Writer::start(self.store.clone(), self.config.limits.store_queue_bytes_max)?;
         let shared = Shared {
             inbound: Inbound::new(&self.config.limits),
+            pressure: Arc::new(Pressure::new(&self.config.timing)),
+            unfinished: Arc::new(Unfinished::new(self.config.limits.unfinished_bytes_max)),
             heavy: Semaphore::new(cores),
             backups: Arc::new(Semaphore::new(self.config.limits.backups_max)),
             config: Arc::new(self.config),
@@ -493,6 +501,12 @@ impl Node {
     pub(crate) fn outbox(&self, signals: &Arc<Signals>) -> (SessionId, Arc<Outbox>) {
         let session = SessionId(self.inner.sessions.fetch_add(1, Ordering::Relaxed));
         (session, Arc::new(Outbox::new(session, signals.clone(), &self.config().limits)))
+    }
+
+    /// Counts what a connection sends before it's a whole message.
+    #[cfg_attr(not(feature = "server"), allow(dead_code, reason = "who embeds a node hands over whole messages"))]
+    pub(crate) fn growing(&self) -> Growing {
+        self.shared().unfinished.growing()
     }
 
     fn shared(&self) -> &Arc<Shared> {

@@ -1,24 +1,26 @@
 //! In which order a document's mail is handled, so that nobody's makes others wait for long.
 //!
-//! Mail is handled as it comes. What is large, and what is of a session that has used much lately, comes after what is
-//! neither, those first who have used least. While others are heard, all who are over their budgets together have a small
-//! part of the document's time; who is over for too long is to be closed. While nobody else is heard, nobody waits.
+//! Mail is handled as it comes. What is large, and what is of a session that has used more than its share lately, comes after
+//! what is neither, those first who have used least. While others have to wait, here or in other documents, all who use more
+//! than their share have a small part of the node's time together; who goes on for too long is to be closed. While nobody
+//! else waits, nobody is slowed.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::budget::{Budget, SessionBudget};
+use super::budget::SessionBudget;
 use super::mailbox::Mail;
-use crate::config::Config;
+use super::pressure::Pressure;
+use crate::config::{Config, Timing};
 use crate::id::SessionId;
 
 /// What is longer comes after what is shorter.
 const LIGHT_BYTES_MAX: usize = 64 << 10;
-/// Others count as heard for so long.
-const HEARD_FOR: Duration = Duration::from_secs(1);
-/// What was used counts half after so long.
+/// What was used counts half after so long, in seconds.
 const HALF_LIFE: f64 = 1.0;
+/// What a message costs besides its handling: its way in.
+const MESSAGE_TIME: Duration = Duration::from_micros(20);
 
 pub(crate) struct Queue {
     config: Arc<Config>,
@@ -26,10 +28,7 @@ pub(crate) struct Queue {
     lanes: BTreeMap<SessionId, Lane>,
     /// Mail in all lanes.
     in_lanes: usize,
-    /// What those who are over their budgets may use together while others are heard.
-    slowed: Budget,
-    /// When somebody who isn't over was last heard, and the one before who is another.
-    heard: [Option<(SessionId, Instant)>; 2],
+    pressure: Arc<Pressure>,
 }
 
 /// One session's mail that comes after others'.
@@ -41,20 +40,24 @@ struct Lane {
     /// Seconds that it has used lately, and when that was so.
     used: f64,
     at: Instant,
-    /// Since when it's over its budget and others are heard.
+    /// Since when it uses more than its share and others wait.
     over_since: Option<Instant>,
 }
 
 impl Lane {
+    fn is_over(&mut self, now: Instant, share: f64, timing: &Timing) -> bool {
+        let steady = timing.session_time.as_secs_f64() * HALF_LIFE / std::f64::consts::LN_2;
+        self.budget.is_over() || share < 1.0 && self.used(now) > share * steady
+    }
+
     fn used(&self, now: Instant) -> f64 {
         self.used * 0.5_f64.powf(now.duration_since(self.at).as_secs_f64() / HALF_LIFE)
     }
 }
 
 impl Queue {
-    pub fn new(config: Arc<Config>) -> Self {
-        let slowed = Budget::of_time_evenly(config.timing.slowed_time);
-        Self { config, light: VecDeque::new(), lanes: BTreeMap::new(), in_lanes: 0, slowed, heard: [None; 2] }
+    pub fn new(config: Arc<Config>, pressure: Arc<Pressure>) -> Self {
+        Self { config, light: VecDeque::new(), lanes: BTreeMap::new(), in_lanes: 0, pressure }
     }
 
     pub fn push(&mut self, mail: Mail) {
@@ -79,9 +82,9 @@ impl Queue {
 
     /// A session is gone. What it sent beyond its budget goes with it; gives whether other mail of it waits.
     pub fn has_last_words(&mut self, session: SessionId, now: Instant) -> bool {
-        let is_contended = self.is_contended(session, now);
+        let (is_felt, share) = (self.pressure.is_felt_by_others(session, now), self.pressure.share(now));
         let Some(lane) = self.lanes.get_mut(&session) else { return false };
-        if is_contended && lane.budget.is_over() {
+        if is_felt && lane.is_over(now, share, &self.config.timing) {
             self.in_lanes -= lane.mail.len();
             lane.waiting -= lane.mail.len();
             lane.mail.clear();
@@ -98,12 +101,15 @@ impl Queue {
 
     /// What is to be handled next, if anything is now.
     pub fn pop(&mut self, now: Instant) -> Option<Mail> {
+        let share = self.pressure.share(now);
         while let Some(mail) = self.light.pop_front() {
-            let Some(lane) = sender(&mail).and_then(|session| self.lanes.get_mut(&session)) else { return Some(mail) };
-            if lane.mail.is_empty() && size(&mail) <= LIGHT_BYTES_MAX && !lane.budget.is_over() {
+            let Mail::Message { session, message, sent, .. } = &mail else { return Some(mail) };
+            let Some(lane) = self.lanes.get_mut(session) else { return Some(mail) };
+            let is_light = lane.mail.is_empty() && message.len() <= LIGHT_BYTES_MAX;
+            if is_light && !lane.is_over(now, share, &self.config.timing) {
                 lane.waiting -= 1;
                 lane.over_since = None;
-                self.hear(&mail, now);
+                self.pressure.waited(*session, now.duration_since(*sent), now);
                 return Some(mail);
             }
             lane.mail.push_back(mail);
@@ -121,13 +127,13 @@ impl Queue {
         if self.in_lanes == 0 {
             return None;
         }
-        let is_slow = self.slowed.over_until().is_some();
+        let (is_slow, share) = (self.pressure.slowed_until().is_some(), self.pressure.share(now));
         let waiting: Vec<_> = self.lanes.iter().filter(|(_, lane)| !lane.mail.is_empty()).map(|(id, _)| *id).collect();
         let mut next: Option<(f64, SessionId)> = None;
         for session in waiting {
-            let is_contended = self.is_contended(session, now);
+            let is_felt = self.pressure.is_felt_by_others(session, now);
             let Some(lane) = self.lanes.get_mut(&session) else { continue };
-            let is_slowed = is_contended && lane.budget.is_over();
+            let is_slowed = is_felt && lane.is_over(now, share, &self.config.timing);
             lane.over_since = if is_slowed { lane.over_since.or(Some(now)) } else { None };
             let used = lane.used(now);
             if !(is_slowed && is_slow) && next.is_none_or(|(least, _)| used < least) {
@@ -140,8 +146,9 @@ impl Queue {
     /// A message was handled.
     pub fn charge(&mut self, session: SessionId, took: Duration, bytes: usize, now: Instant) {
         let Some(lane) = self.lanes.get_mut(&session) else { return };
+        let took = took + MESSAGE_TIME;
         if lane.over_since.is_some() {
-            self.slowed.spend_time(took);
+            self.pressure.spend(took);
         }
         lane.budget.spend(took, bytes);
         (lane.used, lane.at) = (lane.used(now) + took.as_secs_f64(), now);
@@ -154,11 +161,11 @@ impl Queue {
         }
         (self.in_lanes > 0).then(|| match self.next_lane(now) {
             Some(_) => now,
-            None => self.slowed.over_until().unwrap_or(now),
+            None => self.pressure.slowed_until().unwrap_or(now),
         })
     }
 
-    /// Who has been over its budget for too long while others are heard, and goes on.
+    /// Who has used more than its share for too long while others wait, and goes on.
     pub fn floods(&self, now: Instant) -> Vec<SessionId> {
         let max = self.config.timing.flood_max;
         let is_flood = |lane: &Lane| lane.over_since.is_some_and(|since| now.duration_since(since) >= max);
@@ -171,20 +178,6 @@ impl Queue {
         let lanes = std::mem::take(&mut self.lanes).into_values().flat_map(|lane| lane.mail);
         std::mem::take(&mut self.light).into_iter().chain(lanes)
     }
-
-    fn hear(&mut self, mail: &Mail, now: Instant) {
-        let Some(session) = sender(mail) else { return };
-        if self.heard[0].is_none_or(|(last, _)| last != session) {
-            self.heard[1] = self.heard[0];
-        }
-        self.heard[0] = Some((session, now));
-    }
-
-    /// Whether somebody else was heard just now, who isn't over its budget.
-    fn is_contended(&self, session: SessionId, now: Instant) -> bool {
-        let is_other = |(other, at): (SessionId, Instant)| other != session && now.duration_since(at) < HEARD_FOR;
-        self.heard.into_iter().flatten().any(is_other)
-    }
 }
 
 /// Whose message it is.
@@ -192,13 +185,6 @@ fn sender(mail: &Mail) -> Option<SessionId> {
     match mail {
         Mail::Message { session, .. } => Some(*session),
         _ => None,
-    }
-}
-
-fn size(mail: &Mail) -> usize {
-    match mail {
-        Mail::Message { message, .. } => message.len(),
-        _ => 0,
     }
 }
 
@@ -212,12 +198,19 @@ mod tests {
     const MS: Duration = Duration::from_millis(1);
 
     fn queue() -> Queue {
-        Queue::new(Arc::default())
+        let config: Arc<Config> = Arc::default();
+        let pressure = Arc::new(Pressure::new(&config.timing));
+        Queue::new(config, pressure)
+    }
+
+    fn message_at(session: u64, bytes: usize, sent: Instant) -> Mail {
+        let permit = || Arc::new(Semaphore::new(1)).try_acquire_owned().expect("there's one");
+        let _permits = [permit(), permit()];
+        Mail::Message { session: SessionId(session), message: vec![0; bytes].into(), sent, _permits }
     }
 
     fn message(session: u64, bytes: usize) -> Mail {
-        let permit = || Arc::new(Semaphore::new(1)).try_acquire_owned().expect("there's one");
-        Mail::Message { session: SessionId(session), message: vec![0; bytes].into(), _permits: [permit(), permit()] }
+        message_at(session, bytes, Instant::now())
     }
 
     /// Handles everything that may be handled now, each message in a millisecond. Gives whose it was.
@@ -249,41 +242,47 @@ mod tests {
     }
 
     #[test]
-    fn who_uses_much_comes_after_others_and_has_a_small_part_while_they_are_heard() {
+    fn who_uses_much_comes_after_others_and_has_a_small_part_while_they_wait() {
         let (mut queue, now) = (queue(), Instant::now());
-        queue.push(message(2, 1));
-        (0..500).for_each(|_| queue.push(message(1, 1)));
-        queue.push(message(2, 1));
-        queue.push(message(3, 1));
+        let burst = queue.config.timing.session_time_burst.as_millis() as usize;
+        (0..3 * burst).for_each(|_| queue.push(message_at(1, 1, now)));
+        assert!(handled(&mut queue, now).len() == 3 * burst, "nobody waits");
+        (0..500).for_each(|_| queue.push(message_at(1, 1, now)));
+        queue.push(message_at(2, 1, now - MS));
+        queue.push(message_at(3, 1, now - 100 * MS));
         let order = handled(&mut queue, now);
-        let last = order.iter().rposition(|session| *session != 1).expect("others are heard");
-        assert!((100..110).contains(&last), "its burst is spent, then others come: {last}");
-        assert!(order.len() < 120, "of the rest it has a small part: {}", order.len());
+        assert_eq!(order[..2], [2, 3]);
+        let part = queue.config.timing.slowed_time.as_millis() as usize;
+        assert!(order.len() < 2 + part, "of the rest it has a small part: {}", order.len());
         assert!(queue.next(now).is_some_and(|next| next > now));
         assert_eq!(queue.floods(now), []);
-        queue.push(message(2, 1));
-        let later = now + Duration::from_secs(11);
-        assert_eq!(handled(&mut queue, later)[0], 2);
-        assert_eq!(queue.floods(later), [SessionId(1)]);
+        for second in 1..=11 {
+            let later = now + Duration::from_secs(second);
+            queue.push(message_at(2, 1, later - 100 * MS));
+            assert_eq!(handled(&mut queue, later)[0], 2);
+        }
+        assert_eq!(queue.floods(now + Duration::from_secs(11)), [SessionId(1)]);
     }
 
     #[test]
-    fn who_is_alone_never_waits() {
+    fn who_makes_nobody_wait_never_waits() {
         let (mut queue, now) = (queue(), Instant::now());
-        (0..5_000).for_each(|_| queue.push(message(1, 50_000)));
-        queue.push(message(2, 100_000));
-        assert_eq!(handled(&mut queue, now).len(), 5_001);
+        (0..5_000).for_each(|_| queue.push(message_at(1, 50_000, now)));
+        queue.push(message_at(2, 100_000, now));
+        queue.push(message_at(3, 1, now));
+        assert_eq!(handled(&mut queue, now + MS).len(), 5_002);
         assert_eq!(queue.floods(now + Duration::from_secs(60)), []);
     }
 
     #[test]
     fn last_words_are_kept_unless_they_are_too_many() {
         let (mut queue, now) = (queue(), Instant::now());
-        queue.push(message(2, 1));
-        (0..300).for_each(|_| queue.push(message(1, 1)));
+        let burst = queue.config.timing.session_time_burst.as_millis() as usize;
+        (0..3 * burst).for_each(|_| queue.push(message_at(1, 1, now)));
         assert!(queue.has_last_words(SessionId(1), now));
+        queue.push(message_at(2, 1, now - 100 * MS));
         handled(&mut queue, now);
-        assert!(!queue.has_last_words(SessionId(1), now), "what is beyond its budget goes with it");
+        assert!(!queue.has_last_words(SessionId(1), now), "what is beyond its share goes with it");
         queue.forget(SessionId(1));
         assert!(queue.is_empty());
     }
