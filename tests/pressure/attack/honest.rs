@@ -21,28 +21,38 @@ const PIECES: usize = 1_000;
 
 /// How long letters took from who typed them to everybody else.
 #[derive(Default)]
-pub struct Latencies(Vec<Duration>);
+pub struct Latencies {
+    /// In the document that is attacked.
+    shared: Vec<Duration>,
+    /// In all others.
+    own: Vec<Duration>,
+}
 
 impl Latencies {
     pub fn add(&mut self, other: Self) {
-        self.0.extend(other.0);
-    }
-
-    fn at(&self, of_thousand: usize) -> Duration {
-        let mut sorted = self.0.clone();
-        sorted.sort_unstable();
-        sorted.get((sorted.len() * of_thousand / 1_000).min(sorted.len().max(1) - 1)).copied().unwrap_or_default()
+        self.shared.extend(other.shared);
+        self.own.extend(other.own);
     }
 
     pub fn p99(&self) -> Duration {
-        self.at(990)
+        at(&[&self.shared[..], &self.own].concat(), 990)
     }
+}
+
+/// The greatest of so many in a thousand.
+fn at(latencies: &[Duration], of_thousand: usize) -> Duration {
+    let mut sorted = latencies.to_vec();
+    sorted.sort_unstable();
+    sorted.get((sorted.len() * of_thousand / 1_000).min(sorted.len().max(1) - 1)).copied().unwrap_or_default()
 }
 
 impl fmt::Display for Latencies {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (half, most, all) = (self.at(500), self.at(999), self.at(1_000));
-        write!(f, "p50 {half:?} p99 {:?} p99.9 {most:?} max {all:?} of {}", self.p99(), self.0.len())
+        for (name, part) in [("in the shared document", &self.shared), ("in others", &self.own)] {
+            let [half, most, all] = [500, 990, 1_000].map(|of_thousand| at(part, of_thousand));
+            write!(f, "\n  {name}: p50 {half:?} p99 {most:?} max {all:?} of {}", part.len())?;
+        }
+        write!(f, "\n  p99 of all {:?}", self.p99())
     }
 }
 
@@ -50,18 +60,19 @@ impl fmt::Display for Latencies {
 #[derive(Default)]
 struct Typed {
     sent: Vec<Instant>,
-    took: Vec<Duration>,
+    took: Latencies,
     seen: BTreeSet<(u64, usize)>,
 }
 
 impl Typed {
-    fn arrived(&mut self, reader: u64, message: &[u8]) {
+    fn arrived(&mut self, reader: u64, document: &str, message: &[u8]) {
         let now = Instant::now();
         for number in numbers(message) {
             if let Some(sent) = self.sent.get(number).copied()
                 && self.seen.insert((reader, number))
             {
-                self.took.push(now - sent);
+                let took = if document == SHARED { &mut self.took.shared } else { &mut self.took.own };
+                took.push(now.saturating_duration_since(sent));
             }
         }
     }
@@ -113,7 +124,7 @@ impl Honest {
         }
         self.people = typing.join_all().await;
         self.people.sort_by_key(|person| person.connection.client.id);
-        Latencies(std::mem::take(&mut self.typed.lock().unwrap().took))
+        std::mem::take(&mut self.typed.lock().unwrap().took)
     }
 
     pub fn count(&self) -> u64 {
@@ -191,7 +202,7 @@ impl Person {
             _ => return,
         };
         let id = self.connection.client.id.0;
-        typed.lock().unwrap().arrived(id, &message);
+        typed.lock().unwrap().arrived(id, self.document, &message);
         let answers = self.connection.client.take(&message);
         self.connection.send(answers).await;
     }
