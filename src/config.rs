@@ -90,6 +90,15 @@ pub struct Limits {
     /// Backups that are taken at the same time: each has a document in memory.
     pub backups_max: usize,
 
+    /// Faults of one document within `Timing::fault_window`: with more, nobody is served there for `Timing::fault_rest`.
+    pub document_faults_max: usize,
+    /// Messages whose bytes are known as never to be taken, by their hashes: 16 bytes each, some more in memory.
+    pub refused_max: usize,
+    /// Files in the quarantine. They're read at the start.
+    pub quarantine_files_max: usize,
+    /// Bytes of all files in the quarantine. At least one message of the greatest size must fit.
+    pub quarantine_bytes_max: u64,
+
     /// Connections of the node.
     pub connections_max: usize,
     /// Connections from one address (one /64 of IPv6). Loopback is exempt: a proxy on the same machine looks like one address.
@@ -140,6 +149,10 @@ impl Default for Limits {
             compact_after_records: 10_000,
             compact_after_bytes: 256 << 10,
             backups_max: 2,
+            document_faults_max: 5,
+            refused_max: 10_000,
+            quarantine_files_max: 1_000,
+            quarantine_bytes_max: 64 << 20,
             connections_max: 10_000,
             connections_per_address_max: 200,
             head_bytes_max: 16 << 10,
@@ -207,6 +220,20 @@ pub struct Timing {
     #[serde(with = "seconds")]
     pub space_interval: Duration,
 
+    /// The watchdog looks so often at what documents are doing.
+    #[serde(with = "seconds")]
+    pub watchdog_interval: Duration,
+    /// A document that does one thing for so many of the watchdog's looks, as this has intervals, will do it for ever: the node
+    /// is given up. Counted in looks and not in time, for a process that is frozen, or a machine that sleeps, does nothing wrong.
+    #[serde(with = "seconds")]
+    pub handle_max: Duration,
+    /// Faults of a document are counted over so long.
+    #[serde(with = "seconds")]
+    pub fault_window: Duration,
+    /// Nobody is served for so long where there were too many.
+    #[serde(with = "seconds")]
+    pub fault_rest: Duration,
+
     /// A WebSocket ping goes out so often.
     #[serde(with = "seconds")]
     pub ping_interval: Duration,
@@ -253,6 +280,10 @@ impl Default for Timing {
             load_max: s(30),
             authorize_max: s(10),
             space_interval: s(1),
+            watchdog_interval: s(1),
+            handle_max: s(10),
+            fault_window: s(60),
+            fault_rest: s(10),
             ping_interval: s(20),
             step_max: s(20),
             silence_max: s(45),
@@ -322,6 +353,12 @@ impl Config {
             (limits.head_bytes_max >= 8 << 10, "head_bytes_max must be at least 8 KiB"),
             (!timing.quiet_max.is_zero(), "quiet_max must not be 0"),
             (!timing.space_interval.is_zero(), "space_interval must not be 0"),
+            (!timing.watchdog_interval.is_zero(), "watchdog_interval must not be 0"),
+            (timing.handle_max >= 2 * timing.watchdog_interval, "handle_max must be at least two of watchdog_interval"),
+            (
+                limits.quarantine_bytes_max >= limits.message_bytes_max as u64,
+                "the quarantine must hold one message: raise quarantine_bytes_max",
+            ),
             (timing.quiet_max <= Duration::from_secs(27), "quiet_max must leave 3 s: clients hang up after 30 s"),
             (timing.silence_max > timing.ping_interval, "silence_max must be longer than ping_interval"),
             (limits.message_frames_max > 0, "message_frames_max must not be 0"),

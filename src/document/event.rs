@@ -238,6 +238,24 @@ impl Reason {
             Self::Awareness => "awareness",
         }
     }
+
+    /// The number of the rule that it goes by, for metrics.
+    pub fn rule(&self) -> &'static str {
+        match self {
+            Self::UnknownType(_) => "W3",
+            Self::Malformed(_) => "W4",
+            Self::ReadOnly => "S4",
+            Self::StoreLow => "D5",
+            Self::Missing => "H2",
+            Self::Update(refused) => refused.rule(),
+            Self::Awareness => "A5",
+        }
+    }
+
+    /// Whether the same bytes would be refused by every document, at any time.
+    pub fn is_the_bytes_alone(&self) -> bool {
+        matches!(self, Self::Update(crate::document::Refused::Vet(_)))
+    }
 }
 
 /// Why a session ends, as a WebSocket close code. y-websocket from 3.1 on gives up for good on 4400 to 4499 and

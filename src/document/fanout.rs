@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::awareness;
 use super::session::Behind;
-use super::{Audience, Content, Denied, Document, Effect, Now};
+use super::{Audience, Content, Denied, Document, Effect, Now, StateVector};
 use crate::id::{ClientId, Clock, SessionId};
 use crate::wire::merge::merge;
 use crate::wire::sync;
@@ -41,6 +41,17 @@ impl Turn {
             self.floor.entry(client).or_insert(before);
         }
         self.updates.push(Relayed { update, from_peer });
+    }
+
+    /// The same turn, of which nothing was relayed and nothing is any more.
+    pub(super) fn unrelayed(&mut self) -> Self {
+        Self { updates: Vec::new(), ..std::mem::take(self) }
+    }
+
+    /// What was here before the turn, of what is here now.
+    pub(super) fn before(&self, mut now: StateVector) -> StateVector {
+        self.floor.iter().for_each(|(client, clock)| now.lower(*client, *clock));
+        now
     }
 }
 
@@ -99,7 +110,14 @@ impl Document {
         }
     }
 
-    fn broadcast(&mut self, now: Now, to: Audience, content: Content, message: Bytes, effects: &mut Vec<Effect>) {
+    pub(super) fn broadcast(
+        &mut self,
+        now: Now,
+        to: Audience,
+        content: Content,
+        message: Bytes,
+        effects: &mut Vec<Effect>,
+    ) {
         if self.sessions.is_empty() {
             return;
         }
@@ -187,9 +205,7 @@ impl Document {
                 self.answers.taken(id);
             }
             Content::Update if behind.basis.is_none() => {
-                let mut before = self.replica.state().clone();
-                self.turn.floor.iter().for_each(|(client, clock)| before.lower(*client, *clock));
-                behind.basis = Some(before);
+                behind.basis = Some(self.turn.before(self.replica.state().clone()));
             }
             Content::Awareness => behind.awareness = true,
             Content::Goodbye => behind.goodbye = true,

@@ -3,8 +3,8 @@
 //! [`Document::handle`] takes one [`Event`] at a moment and appends the [`Effect`]s that it asks for, in the order in
 //! which they're to be done. It can't fail: what a client does wrong ends that client's session and changes nothing else.
 //!
-//! What a session sends is in `frames`, what goes out in `fanout`, who is here in `presence`, and what comes of a deletion
-//! in `deletion`; here is the rest: who comes and goes, what is kept, and time. Parts that know nothing of sessions and
+//! What a session sends is in `frames`, what goes out in `fanout`, who is here in `presence`, what comes of a deletion
+//! in `deletion`, and what outlives a fault in `renewal`; here is the rest: who comes and goes, what is kept, and time. Parts that know nothing of sessions and
 //! turns: `replica` (yrs), `awareness`, `journal`.
 //!
 //! # The rules
@@ -94,6 +94,7 @@ mod order;
 mod pace;
 mod places;
 mod presence;
+mod renewal;
 mod replica;
 mod session;
 mod spans;
@@ -109,6 +110,9 @@ use bytes::Bytes;
 
 pub use event::{Access, Audience, CloseCode, Content, Denied, Effect, Event, Kind, Reason};
 pub use journal::{Durability, Record, Stored, Tombstone};
+pub use renewal::Survivors;
+#[doc(hidden)]
+pub use replica::Planted;
 pub use replica::{OpenError, ReadTransaction, Refused, WriteTransaction};
 pub use state_vector::StateVector;
 pub use time::{Millis, Now, WallTime};
@@ -257,6 +261,12 @@ impl Document {
     /// What its acknowledgements mean from the next event on.
     pub fn set_durability(&mut self, durability: Durability) {
         self.durability = durability;
+    }
+
+    /// Plants something that may fail where yrs could, to see what comes of it.
+    #[doc(hidden)]
+    pub fn plant(&mut self, planted: Option<Planted>) {
+        self.replica.plant(planted);
     }
 
     /// What the document holds of each client's work.

@@ -44,7 +44,12 @@ pub struct Replica {
     deleted: BTreeSet<ClientId>,
     /// What is deleted, once somebody has asked.
     known_deletes: Option<Spans>,
+    planted: Option<Planted>,
 }
+
+/// Called in the middle of each application of an update, with its bytes: for tests of what comes of a fault there.
+#[doc(hidden)]
+pub type Planted = fn(&[u8]);
 
 /// What came of an update.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,6 +100,20 @@ pub enum Refused {
     /// yrs failed half-way: this replica isn't to be trusted any more, and is to be loaded anew.
     #[error("yrs failed while it applied the update: {0}")]
     Broken(String),
+}
+
+impl Refused {
+    /// The number of the rule that it goes by.
+    pub fn rule(&self) -> &'static str {
+        match self {
+            Self::Vet(Refusal::Malformed(_)) | Self::Undecodable(_) => "W4",
+            Self::Vet(Refusal::Refused { .. }) | Self::TooManyTypes => "W5",
+            Self::ServersOwn(_) => "H4",
+            Self::Deleted(_) => "I1",
+            Self::Differs(_) => "H3",
+            Self::Unfit(_) | Self::Broken(_) => "H1",
+        }
+    }
 }
 
 /// Why what was stored is no document. It's left as it is; restore a backup, or look at the named record.
@@ -157,7 +176,13 @@ impl Replica {
             recent: Recent::default(),
             deleted: BTreeSet::new(),
             known_deletes: None,
+            planted: None,
         }
+    }
+
+    /// Plants something that may fail where yrs could.
+    pub fn plant(&mut self, planted: Option<Planted>) {
+        self.planted = planted;
     }
 
     fn restore(&mut self, update: &Bytes) -> Result<(), String> {
@@ -351,6 +376,9 @@ impl Replica {
         // If yrs panics, the transaction must leak: dropping it would commit what was half done.
         let mut transaction = ManuallyDrop::new(self.doc.transact_mut());
         transaction.apply_update(decoded).map_err(|error| Refused::Broken(error.to_string()))?;
+        if let Some(planted) = self.planted {
+            planted(&update);
+        }
         if transaction.has_missing_updates() {
             return Err(Refused::Broken("it holds back what stands".into()));
         }

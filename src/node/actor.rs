@@ -1,6 +1,6 @@
 //! One document's actor: it takes mail, calls the core, performs effects in order, and does nothing else.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -12,35 +12,47 @@ use tokio::sync::{oneshot, watch};
 use super::Metrics;
 use super::Shared;
 use super::access::Request;
+use super::backlog::{Backlog, Waiting};
 use super::budget::Budget;
 use super::mailbox::{Letters, Mail};
 use super::outbox::Outbox;
 use super::queue::Queue;
 use super::signals::Flags;
-use crate::document::{Audience, CloseCode, Content, Document, Effect, Event, Kind};
-use crate::id::{DocName, Seq, SessionId};
+use super::watchdog::{Beat, InHand};
+use crate::document::{Audience, CloseCode, Content, Document, Effect, Event, Kind, Now};
+use crate::id::{DocName, Identity, Seq, SessionId};
 use crate::store::writer::{DocumentWriter, Progress};
 
 /// Room for effects that is kept from one turn to the next.
 const EFFECTS_KEPT_MAX: usize = 1_024;
 
 pub(crate) struct Actor {
-    name: DocName,
-    shared: Arc<Shared>,
-    letters: Letters,
-    members: BTreeMap<SessionId, Member>,
+    pub(super) name: DocName,
+    pub(super) shared: Arc<Shared>,
+    pub(super) letters: Letters,
+    pub(super) members: BTreeMap<SessionId, Member>,
     behind: BTreeSet<SessionId>,
-    /// Mail that was taken out of the mailbox and not handled yet.
-    queue: Queue,
-    /// What has happened to sessions, some mail of which isn't handled yet.
-    flags: BTreeMap<SessionId, Flags>,
+    /// Mail that was taken out of the mailbox, and isn't to be handled yet.
+    pub(super) queue: Queue,
     budget: Budget,
+    /// Mail that is to be handled next.
+    pub(super) backlog: Backlog,
+    /// What has happened to sessions, all of whose mail was taken out of the mailbox.
+    pub(super) flags: BTreeMap<SessionId, Flags>,
+    /// Whether the last turn left more to look at.
+    pub(super) has_more: bool,
+    beat: Arc<Beat>,
+    /// What the core has in hand, for the case that it panics.
+    pub(super) blame: Blame,
+    /// When it had faults lately.
+    pub(super) faults: VecDeque<tokio::time::Instant>,
 }
 
 /// What the actor knows of a session.
-struct Member {
+pub(super) struct Member {
     outbox: Arc<Outbox>,
     request: Arc<Request>,
+    pub identity: Identity,
     is_peer: bool,
     /// It was sent a question, so what goes to all goes to it too.
     is_greeted: bool,
@@ -59,10 +71,21 @@ impl Member {
     }
 }
 
+/// Whose doing the core has in hand.
+#[derive(Default)]
+pub(super) struct Blame {
+    /// The session that it's about.
+    pub session: Option<SessionId>,
+    /// The message that it sent.
+    pub message: Option<InHand>,
+}
+
 /// How the time of one open document ended.
-enum End {
+pub(super) enum End {
     /// It's to be loaded again.
     Reload,
+    /// It had too many faults.
+    Rest,
     /// It was deleted: what comes next is another document.
     Deleted,
     /// Nobody has it open, or the node stops.
@@ -70,33 +93,35 @@ enum End {
 }
 
 /// The core panicked. What it had in hand is not to be trusted.
-struct Fault;
+pub(super) struct Fault;
 
 /// One open document with all that belongs to it.
-struct Opened {
-    document: Document,
-    writer: DocumentWriter,
-    progress: watch::Receiver<Progress>,
-    seen: Progress,
-    low: watch::Receiver<bool>,
-    is_store_low: bool,
-    effects: Vec<Effect>,
+pub(super) struct Opened {
+    pub document: Document,
+    pub writer: DocumentWriter,
+    pub progress: watch::Receiver<Progress>,
+    pub seen: Progress,
+    pub low: watch::Receiver<bool>,
+    pub is_store_low: bool,
+    pub effects: Vec<Effect>,
     /// The last record when it was opened, and the last now.
-    loaded: Seq,
-    appended: Seq,
+    pub loaded: Seq,
+    pub appended: Seq,
     /// What a strict node lets out at the turn's end, in order, and the bytes of it.
-    held: Vec<Effect>,
-    held_bytes: usize,
+    pub held: Vec<Effect>,
+    pub held_bytes: usize,
     /// Who waits for it to be deleted.
-    deleters: Vec<oneshot::Sender<bool>>,
-    wants_to_retire: bool,
-    is_stopping: bool,
+    pub deleters: Vec<oneshot::Sender<bool>>,
+    pub wants_to_retire: bool,
+    pub is_stopping: bool,
 }
 
 impl Actor {
     pub fn new(name: DocName, shared: Arc<Shared>, letters: Letters) -> Self {
         let (queue, share) =
             (Queue::new(shared.config.clone(), shared.pressure.clone()), shared.config.timing.document_time);
+        let beat = Beat::of(name.clone());
+        shared.faults.watched.add(&beat);
         Self {
             name,
             shared,
@@ -104,8 +129,13 @@ impl Actor {
             members: BTreeMap::new(),
             behind: BTreeSet::new(),
             queue,
-            flags: BTreeMap::new(),
             budget: Budget::of_time(share, share),
+            backlog: Backlog::default(),
+            flags: BTreeMap::new(),
+            has_more: false,
+            beat,
+            blame: Blame::default(),
+            faults: VecDeque::new(),
         }
     }
 
@@ -115,15 +145,16 @@ impl Actor {
         while let Some(opened) = self.open().await {
             match self.serve(opened).await {
                 End::Done => break,
-                End::Deleted => {}
-                End::Reload => drop(self.shared.metrics.faults.inc()),
+                End::Deleted | End::Reload => {}
+                End::Rest if self.rest().await => {}
+                End::Rest => break,
             }
         }
         self.give_up(CloseCode::Later);
         self.shared.metrics.documents.dec();
     }
 
-    async fn open(&mut self) -> Option<Opened> {
+    pub(super) async fn open(&mut self) -> Option<Opened> {
         let started = Instant::now();
         let loading = tokio::time::timeout(self.shared.config.timing.load_max, self.shared.load(self.name.clone()));
         let mut stopping = self.shared.stopping.subscribe();
@@ -183,12 +214,26 @@ impl Actor {
     fn turn_away(&mut self, code: CloseCode) {
         self.close_all(code);
         self.letters.mail.close();
-        let rest = std::iter::from_fn(|| self.letters.mail.try_recv().ok());
-        for mail in self.queue.drain().chain(rest) {
-            if let Mail::Join { outbox, .. } = mail {
-                self.shared.metrics.closed(code.number());
-                outbox.close(code);
-            }
+        while let Some(Waiting { mail, .. }) = self.backlog.pop() {
+            self.turn_down(mail, code);
+        }
+        self.turn_all_down(code);
+        while let Ok(mail) = self.letters.mail.try_recv() {
+            self.turn_down(mail, code);
+        }
+    }
+
+    /// Doesn't take what isn't to be handled yet.
+    pub(super) fn turn_all_down(&mut self, code: CloseCode) {
+        let all: Vec<_> = self.queue.drain().collect();
+        all.into_iter().for_each(|mail| self.turn_down(mail, code));
+    }
+
+    /// Doesn't take mail. Dropping it tells who waits for an answer.
+    pub(super) fn turn_down(&self, mail: Mail, code: CloseCode) {
+        if let Mail::Join { outbox, .. } = mail {
+            self.shared.metrics.closed(code.number());
+            outbox.close(code);
         }
     }
 
@@ -204,7 +249,9 @@ impl Actor {
             let mut first = None;
             let mut stops = false;
             tokio::select! {
-                mail = self.letters.mail.recv() => match mail {
+                // Not all of the mail of a turn may be handled in one.
+                () = std::future::ready(()), if self.has_more => {}
+                mail = self.letters.mail.recv(), if !self.has_more => match mail {
                     Some(mail) => first = Some(mail),
                     None => return End::Done,
                 },
@@ -217,25 +264,12 @@ impl Actor {
             }
             match self.turn(&mut opened, first, stops).await {
                 Ok(None) => {}
-                Ok(Some(End::Reload)) | Err(Fault) => return self.abandon(opened).await,
                 Ok(Some(end)) => return end,
+                Err(Fault) => match self.recover(opened).await {
+                    Ok(renewed) => opened = renewed,
+                    Err(end) => return end,
+                },
             }
-        }
-    }
-
-    /// Lets go of a document that can't be trusted: none of it is run again, not even its destructor. What it
-    /// appended is waited for, so that it's there when the document is loaded anew.
-    async fn abandon(&mut self, opened: Opened) -> End {
-        tracing::error!(document = %self.name, "the document had a fault; it's loaded anew");
-        let Opened { document, mut progress, appended, .. } = opened;
-        std::mem::forget(document);
-        self.close_all(CloseCode::Broken);
-        tokio::select! {
-            biased;
-            durable = progress.wait_for(|progress| !progress.has_failed && progress.through >= appended) => {
-                if durable.is_ok() { End::Reload } else { End::Done }
-            }
-            () = self.shared.writer.failed() => End::Done,
         }
     }
 
@@ -253,15 +287,26 @@ impl Actor {
             self.on_progress(opened).await?;
         }
         self.close_floods(opened).await?;
-        for _ in 0..self.shared.config.limits.mailbox_messages_max {
-            let Some(mail) = self.queue.pop(Instant::now()) else { break };
-            self.on_mail(opened, mail).await?;
+        let portion = self.backlog.portion(|hash| self.shared.faults.suspects_message(hash));
+        // Until the turn has ended: what it brings is merged and encoded then.
+        let _mark = portion.mark(&self.name).and_then(|what| self.shared.faults.mark(&what));
+        for _ in 0..portion.count {
+            let Some(waiting) = self.backlog.pop() else { break };
+            match portion.suspect {
+                Some(hash) => self.on_suspect(opened, waiting.mail, hash).await?,
+                None => self.on_waiting(opened, waiting).await?,
+            }
             if started.elapsed() >= self.shared.config.timing.turn_max {
                 break;
             }
         }
-        for (session, flags) in std::mem::take(&mut self.flags) {
-            self.on_flags(opened, session, flags).await?;
+        self.has_more |= !self.backlog.is_empty();
+        let mut flags = if self.has_more { BTreeMap::new() } else { std::mem::take(&mut self.flags) };
+        while let Some((session, its)) = flags.pop_first() {
+            if let Err(fault) = self.on_flags(opened, session, its).await {
+                flags.into_iter().for_each(|(session, its)| self.flags.entry(session).or_default().add(its));
+                return Err(fault);
+            }
         }
         self.on_progress(opened).await?;
         if opened.document.deadline().is_some_and(|at| at <= self.shared.clock.now().monotonic) {
@@ -276,19 +321,6 @@ impl Actor {
         self.shared.metrics.handled(started.elapsed());
         self.budget.spend_time(started.elapsed());
         Ok(self.end(opened))
-    }
-
-    /// Takes the mail that waits now out of the mailbox.
-    fn gather(&mut self, first: Option<Mail>) {
-        // Flags are taken before the mail: who has left sent all its mail before, so that is among what is read now.
-        for (session, flags) in self.letters.signals.take() {
-            let known = self.flags.entry(session).or_default();
-            known.has_drained |= flags.has_drained;
-            known.has_left |= flags.has_left;
-        }
-        let waiting = self.letters.mail.len();
-        let rest = (0..waiting).map_while(|_| self.letters.mail.try_recv().ok());
-        first.into_iter().chain(rest).for_each(|mail| self.queue.push(mail));
     }
 
     /// Sends away who takes more than its share from others, and goes on. What it has to say it says when it comes back, at once.
@@ -323,17 +355,19 @@ impl Actor {
         if opened.document.has_ended() {
             return Some(End::Reload);
         }
-        let (mail, queue) = (&self.letters.mail, &self.queue);
-        let has_no_mail = || mail.is_empty() && queue.is_empty();
-        let is_retired = self.shared.registry.retire(&self.name, &self.letters.signals, has_no_mail);
-        is_retired.then_some(End::Done)
+        self.may_retire().then_some(End::Done)
     }
 
-    async fn on_mail(&mut self, opened: &mut Opened, mail: Mail) -> Result<(), Fault> {
+    /// Whether nobody can reach the document any more.
+    pub(super) fn may_retire(&self) -> bool {
+        let has_no_mail = || self.letters.mail.is_empty() && self.queue.is_empty() && self.backlog.is_empty();
+        self.shared.registry.retire(&self.name, &self.letters.signals, has_no_mail)
+    }
+
+    pub(super) async fn on_mail(&mut self, opened: &mut Opened, mail: Mail) -> Result<(), Fault> {
         match mail {
             Mail::Join { session, kind, request, outbox } => {
-                let is_peer = matches!(kind, Kind::Peer(_));
-                self.members.insert(session, Member { outbox, request, is_peer, is_greeted: false });
+                self.members.insert(session, Member::new(outbox, request, &kind));
                 self.count(|metrics| metrics.sessions.inc());
                 self.step(opened, Event::Joined { session, kind }).await
             }
@@ -342,17 +376,22 @@ impl Actor {
                 self.shared.metrics.bytes_in.inc_by(message.len() as u64);
                 let (started, bytes) = (Instant::now(), message.len());
                 let now = self.shared.clock.now();
-                guarded(|| opened.document.handle(now, Event::Received { session, message }, &mut opened.effects))?;
+                self.handle(opened, now, Event::Received { session, message })?;
                 let now = Instant::now();
                 self.queue.charge(session, now - started, bytes, now);
                 self.perform(opened).await
             }
-            Mail::Reauthorized { session, right } => self.step(opened, Event::Reauthorized { session, right }).await,
+            Mail::Reauthorized { session, right } => {
+                if let (Some(member), Ok(kind)) = (self.members.get_mut(&session), &right) {
+                    member.identity = identity_of(kind);
+                }
+                self.step(opened, Event::Reauthorized { session, right }).await
+            }
             // Dropping it tells who waits for it.
             Mail::Task(_) if opened.document.has_ended() => Ok(()),
             Mail::Task(task) => {
                 let now = self.shared.clock.now();
-                guarded(|| task(&mut opened.document, now, &mut opened.effects))?;
+                self.together(opened, Blame::default(), |document, effects| task(document, now, effects))?;
                 self.perform(opened).await
             }
             Mail::Delete { .. } if opened.document.has_ended() && opened.deleters.is_empty() => Ok(()),
@@ -410,14 +449,48 @@ impl Actor {
         self.step(opened, Event::StoreLow { is_low }).await
     }
 
-    async fn step(&mut self, opened: &mut Opened, event: Event) -> Result<(), Fault> {
+    pub(super) async fn step(&mut self, opened: &mut Opened, event: Event) -> Result<(), Fault> {
         let now = self.shared.clock.now();
-        guarded(|| opened.document.handle(now, event, &mut opened.effects))?;
+        self.handle(opened, now, event)?;
         self.perform(opened).await
     }
 
-    /// Does what the core asks for, in its order.
-    async fn perform(&mut self, opened: &mut Opened) -> Result<(), Fault> {
+    fn handle(&mut self, opened: &mut Opened, now: Now, event: Event) -> Result<(), Fault> {
+        let message = match &event {
+            Event::Received { session, message } => Some(self.in_hand(*session, message)),
+            _ => None,
+        };
+        let blame = Blame { session: session_of(&event), message };
+        self.together(opened, blame, |document, effects| document.handle(now, event, effects))
+    }
+
+    /// Lets the core work, beside other documents.
+    pub(super) fn together(
+        &mut self,
+        opened: &mut Opened,
+        blame: Blame,
+        work: impl FnOnce(&mut Document, &mut Vec<Effect>),
+    ) -> Result<(), Fault> {
+        self.blame = blame;
+        let _together = self.shared.faults.together();
+        self.guarded(opened, work)
+    }
+
+    /// The one place where a panic of yrs, or of the embedding program's closure, is stopped, and where a hang is noticed.
+    pub(super) fn guarded(
+        &self,
+        opened: &mut Opened,
+        work: impl FnOnce(&mut Document, &mut Vec<Effect>),
+    ) -> Result<(), Fault> {
+        let _busy = self.beat.begin(self.blame.message.clone());
+        let Opened { document, effects, .. } = opened;
+        catch_unwind(AssertUnwindSafe(|| work(document, effects))).map_err(|_| Fault)
+    }
+
+    /// Does what the core asks for, in its order. After a fault the rest is done too, but for what may bring the core more to do:
+    /// that is held back.
+    pub(super) async fn perform(&mut self, opened: &mut Opened) -> Result<(), Fault> {
+        let mut done = Ok(());
         let mut effects = std::mem::take(&mut opened.effects);
         for effect in effects.drain(..) {
             match effect {
@@ -430,10 +503,11 @@ impl Actor {
                     opened.writer.delete(through, clients).await;
                 }
                 Effect::Compact { through, snapshot } => opened.writer.compact(through, snapshot).await,
+                effect @ (Effect::Send { .. } | Effect::Close { .. }) if done.is_err() => opened.held.push(effect),
                 effect @ (Effect::Send { .. } | Effect::Close { .. }) if self.shared.is_strict => {
-                    self.hold(opened, effect).await?;
+                    done = self.hold(opened, effect).await;
                 }
-                Effect::Send { to, content, message } => self.send(opened, to, content, &message)?,
+                Effect::Send { to, content, message } => done = self.send(opened, to, content, &message),
                 Effect::Acknowledge { session, durable, refused } => {
                     if let Some(member) = self.members.get(&session) {
                         let durability = self.shared.given(opened.document.durability());
@@ -442,8 +516,11 @@ impl Actor {
                 }
                 Effect::Close { session, code } => self.close(session, code),
                 Effect::Refused { session, reason } => {
-                    self.shared.metrics.refused(reason.label());
+                    self.shared.metrics.refused_by(reason.label(), reason.rule());
                     tracing::debug!(document = %self.name, ?session, ?reason, "refused");
+                    if let Some(in_hand) = self.blame.message.as_ref().filter(|_| reason.is_the_bytes_alone()) {
+                        self.shared.faults.remember(&in_hand.message);
+                    }
                 }
                 Effect::Retire => opened.wants_to_retire = true,
             }
@@ -452,7 +529,7 @@ impl Actor {
         if effects.capacity() <= EFFECTS_KEPT_MAX && opened.effects.is_empty() {
             opened.effects = effects;
         }
-        Ok(())
+        done
     }
 
     /// Keeps back what would show somebody something: a turn waits once, and not for each message (D9).
@@ -471,14 +548,18 @@ impl Actor {
         }
         let may_be_shown = self.may_be_shown(opened).await;
         opened.held_bytes = 0;
+        let mut done = Ok(());
         for effect in std::mem::take(&mut opened.held) {
             match effect {
-                Effect::Send { to, content, message } if may_be_shown => self.send(opened, to, content, &message)?,
+                effect if done.is_err() => opened.held.push(effect),
+                Effect::Send { to, content, message } if may_be_shown => {
+                    done = self.send(opened, to, content, &message)
+                }
                 Effect::Close { session, code } => self.close(session, code),
                 _ => {}
             }
         }
-        Ok(())
+        done
     }
 
     /// On a strict node, waits until the store has all that was appended (D9). Every message waits, for an answer or a caret can
@@ -516,7 +597,7 @@ impl Actor {
                 self.shared.metrics.behind.inc();
             }
             let now = self.shared.clock.now();
-            guarded(|| opened.document.handle(now, Event::Overflowed { session, content }, &mut opened.effects))?;
+            self.handle(opened, now, Event::Overflowed { session, content })?;
         }
         Ok(())
     }
@@ -539,14 +620,14 @@ impl Actor {
         self.letters.signals.sessions.store(self.members.len(), Ordering::Relaxed);
     }
 
-    fn close(&mut self, session: SessionId, code: CloseCode) {
+    pub(super) fn close(&mut self, session: SessionId, code: CloseCode) {
         if let Some(member) = self.remove(session) {
             self.shared.metrics.closed(code.number());
             member.outbox.close(code);
         }
     }
 
-    fn close_all(&mut self, code: CloseCode) {
+    pub(super) fn close_all(&mut self, code: CloseCode) {
         let all: Vec<_> = self.members.keys().copied().collect();
         for session in all {
             self.close(session, code);
@@ -554,9 +635,30 @@ impl Actor {
     }
 }
 
-/// The one place where a panic of yrs, or of the embedding program's closure, is stopped.
-fn guarded(work: impl FnOnce()) -> Result<(), Fault> {
-    catch_unwind(AssertUnwindSafe(work)).map_err(|_| Fault)
+impl Member {
+    fn new(outbox: Arc<Outbox>, request: Arc<Request>, kind: &Kind) -> Self {
+        Self { outbox, request, identity: identity_of(kind), is_peer: matches!(kind, Kind::Peer(_)), is_greeted: false }
+    }
+}
+
+fn identity_of(kind: &Kind) -> Identity {
+    match kind {
+        Kind::Client { identity, .. } => identity.clone(),
+        Kind::Peer(_) => Identity::anonymous(),
+    }
+}
+
+/// Which session an event is about.
+fn session_of(event: &Event) -> Option<SessionId> {
+    match event {
+        Event::Joined { session, .. }
+        | Event::Received { session, .. }
+        | Event::Reauthorized { session, .. }
+        | Event::Drained { session }
+        | Event::Overflowed { session, .. }
+        | Event::Left { session } => Some(*session),
+        _ => None,
+    }
 }
 
 async fn at(wake: Option<tokio::time::Instant>) {

@@ -40,6 +40,8 @@ struct Lane {
     /// Seconds that it has used lately, and when that was so.
     used: f64,
     at: Instant,
+    /// What a message of it takes, as of late.
+    cost: Duration,
     /// Since when it uses more than its share and others wait.
     over_since: Option<Instant>,
 }
@@ -69,6 +71,7 @@ impl Queue {
                 budget: SessionBudget::new(&config.limits, &config.timing),
                 used: 0.0,
                 at: Instant::now(),
+                cost: MESSAGE_TIME,
                 over_since: None,
             });
             lane.waiting += 1;
@@ -99,18 +102,18 @@ impl Queue {
         }
     }
 
-    /// What is to be handled next, if anything is now.
-    pub fn pop(&mut self, now: Instant) -> Option<Mail> {
+    /// What is to be handled next, if anything is now, and how long that may take.
+    pub fn pop(&mut self, now: Instant) -> Option<(Mail, Duration)> {
         let share = self.pressure.share(now);
         while let Some(mail) = self.light.pop_front() {
-            let Mail::Message { session, message, sent, .. } = &mail else { return Some(mail) };
-            let Some(lane) = self.lanes.get_mut(session) else { return Some(mail) };
+            let Mail::Message { session, message, sent, .. } = &mail else { return Some((mail, MESSAGE_TIME)) };
+            let Some(lane) = self.lanes.get_mut(session) else { return Some((mail, MESSAGE_TIME)) };
             let is_light = lane.mail.is_empty() && message.len() <= LIGHT_BYTES_MAX;
             if is_light && !lane.is_over(now, share, &self.config.timing) {
                 lane.waiting -= 1;
                 lane.over_since = None;
                 self.pressure.waited(*session, now.duration_since(*sent), now);
-                return Some(mail);
+                return Some((mail, lane.cost));
             }
             lane.mail.push_back(mail);
             self.in_lanes += 1;
@@ -119,7 +122,7 @@ impl Queue {
         let lane = self.lanes.get_mut(&session)?;
         lane.waiting -= 1;
         self.in_lanes -= 1;
-        lane.mail.pop_front()
+        lane.mail.pop_front().map(|mail| (mail, lane.cost))
     }
 
     /// Which of the sessions whose mail comes after others' is next: who has used least, of those who may go on.
@@ -150,6 +153,7 @@ impl Queue {
         if lane.over_since.is_some() {
             self.pressure.spend(took);
         }
+        lane.cost = (lane.cost * 3 + took) / 4;
         lane.budget.spend(took, bytes);
         (lane.used, lane.at) = (lane.used(now) + took.as_secs_f64(), now);
     }
@@ -216,7 +220,7 @@ mod tests {
     /// Handles everything that may be handled now, each message in a millisecond. Gives whose it was.
     fn handled(queue: &mut Queue, now: Instant) -> Vec<u64> {
         let mut order = Vec::new();
-        while let Some(Mail::Message { session, message, .. }) = queue.pop(now) {
+        while let Some((Mail::Message { session, message, .. }, _)) = queue.pop(now) {
             queue.charge(session, MS, Bytes::len(&message), now);
             order.push(session.0);
         }

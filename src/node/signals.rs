@@ -15,6 +15,14 @@ pub(crate) struct Flags {
     pub has_left: bool,
 }
 
+impl Flags {
+    /// This has happened too.
+    pub fn add(&mut self, more: Self) {
+        self.has_drained |= more.has_drained;
+        self.has_left |= more.has_left;
+    }
+}
+
 /// Flags of sessions, and a wake-up.
 #[derive(Default)]
 pub(crate) struct Signals {

@@ -8,6 +8,7 @@ pub mod frames;
 pub mod gate;
 pub mod journal;
 pub mod outbox;
+pub mod planted;
 pub mod presence;
 pub mod random;
 pub mod raw;
