@@ -3,6 +3,7 @@
 pub mod child;
 pub mod client;
 pub mod content;
+pub mod corpus;
 pub mod frames;
 #[cfg(feature = "node")]
 pub mod gate;
@@ -11,5 +12,6 @@ pub mod outbox;
 pub mod presence;
 pub mod random;
 pub mod raw;
+pub mod shown;
 pub mod watched;
 pub mod world;
