@@ -49,7 +49,7 @@ fn name(number: usize) -> DocName {
 /// Each writer has a document of its own, and goes on once its record is durable.
 fn acknowledgements(path: &Path, writers: usize) {
     let store = Arc::new(DiskStore::open(path).expect("it opens"));
-    let writer = Writer::start(store, 64 << 20).expect("a thread");
+    let writer = Writer::start(store, 64 << 20, Arc::default()).expect("a thread");
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().expect("threads");
     let until = Instant::now() + MEASURED;
     let mut waits = runtime.block_on(async {

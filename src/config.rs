@@ -38,6 +38,13 @@ pub struct Limits {
     pub outbox_messages_max: usize,
     /// Bytes that wait for a session's socket before it is behind. An empty outbox takes one message of any size.
     pub outbox_bytes_max: usize,
+    /// Bytes of diffs larger than an outbox that a document's sessions have in theirs. Who needs one more gets the whole document
+    /// instead, which is the same bytes for all.
+    pub answers_bytes_max: usize,
+    /// Bytes of answers, each at least 64 KiB and half of the document, that a session may have at once (S2).
+    pub answer_burst_bytes: u64,
+    /// Bytes of answers that a session may have in a second from then on. A client asks once, when it connects.
+    pub answer_bytes_per_second: u64,
     /// Bytes of records and snapshots that wait for the store's writer.
     pub store_queue_bytes_max: usize,
     /// Bytes that stay free for the store: with less, nothing is taken that would have to be kept (D5). What waits for the writer,
@@ -49,6 +56,12 @@ pub struct Limits {
     pub awareness_entries_max: usize,
     /// Bytes of one awareness state (A5).
     pub awareness_state_bytes_max: usize,
+    /// Bytes of all awareness states of a document (A5): no more than an outbox takes, for they're sent together to who joins.
+    pub awareness_bytes_max: usize,
+    /// Awareness entries that a session may bring besides its own (A5): its sibling tabs', and those of other providers.
+    pub awareness_entries_per_session_max: usize,
+    /// How many a second of these may be of clients that nobody knew, after that many at once (A5).
+    pub awareness_new_per_second: u64,
 
     /// Sessions of one document.
     pub sessions_per_document_max: usize,
@@ -64,6 +77,15 @@ pub struct Limits {
 
     /// Backups that are taken at the same time: each has a document in memory.
     pub backups_max: usize,
+
+    /// Faults of one document within `Timing::fault_window`: with more, nobody is served there for `Timing::fault_rest`.
+    pub document_faults_max: usize,
+    /// Messages whose bytes are known as never to be taken, by their hashes: 16 bytes each, some more in memory.
+    pub refused_max: usize,
+    /// Files in the quarantine. They're read at the start.
+    pub quarantine_files_max: usize,
+    /// Bytes of all files in the quarantine. At least one message of the greatest size must fit.
+    pub quarantine_bytes_max: u64,
 
     /// Connections of the node.
     pub connections_max: usize,
@@ -94,16 +116,26 @@ impl Default for Limits {
             inbound_bytes_max: 256 << 20,
             outbox_messages_max: 1_024,
             outbox_bytes_max: 1 << 20,
+            answers_bytes_max: 8 << 20,
+            answer_burst_bytes: 1 << 20,
+            answer_bytes_per_second: 4 << 20,
             store_queue_bytes_max: 64 << 20,
             disk_reserve_bytes: 256 << 20,
             awareness_entries_max: 1_000,
             awareness_state_bytes_max: 16 << 10,
+            awareness_bytes_max: 1 << 20,
+            awareness_entries_per_session_max: 64,
+            awareness_new_per_second: 2,
             sessions_per_document_max: 10_000,
             documents_open_max: 100_000,
             list_max: 1_000,
             compact_after_records: 10_000,
             compact_after_bytes: 256 << 10,
             backups_max: 2,
+            document_faults_max: 5,
+            refused_max: 10_000,
+            quarantine_files_max: 1_000,
+            quarantine_bytes_max: 64 << 20,
             connections_max: 10_000,
             connections_per_address_max: 200,
             head_bytes_max: 16 << 10,
@@ -147,6 +179,20 @@ pub struct Timing {
     #[serde(with = "seconds")]
     pub space_interval: Duration,
 
+    /// The watchdog looks so often at what documents are doing.
+    #[serde(with = "seconds")]
+    pub watchdog_interval: Duration,
+    /// A document that does one thing for so many of the watchdog's looks, as this has intervals, will do it for ever: the node
+    /// is given up. Counted in looks and not in time, for a process that is frozen, or a machine that sleeps, does nothing wrong.
+    #[serde(with = "seconds")]
+    pub handle_max: Duration,
+    /// Faults of a document are counted over so long.
+    #[serde(with = "seconds")]
+    pub fault_window: Duration,
+    /// Nobody is served for so long where there were too many.
+    #[serde(with = "seconds")]
+    pub fault_rest: Duration,
+
     /// A WebSocket ping goes out so often.
     #[serde(with = "seconds")]
     pub ping_interval: Duration,
@@ -183,6 +229,10 @@ impl Default for Timing {
             load_max: s(30),
             authorize_max: s(10),
             space_interval: s(1),
+            watchdog_interval: s(1),
+            handle_max: s(10),
+            fault_window: s(60),
+            fault_rest: s(10),
             ping_interval: s(20),
             silence_max: s(45),
             write_max: s(60),
@@ -235,10 +285,18 @@ impl Config {
             (limits.backups_max <= COUNT_MAX, "backups_max is too large"),
             (limits.outbox_messages_max > 0, "outbox_messages_max must not be 0"),
             (limits.merge_updates_max > 0, "merge_updates_max must not be 0"),
+            (limits.answer_burst_bytes > 0, "answer_burst_bytes must not be 0"),
+            (limits.answer_bytes_per_second > 0, "answer_bytes_per_second must not be 0"),
             (limits.store_queue_bytes_max > 0, "store_queue_bytes_max must not be 0"),
             (limits.head_bytes_max >= 8 << 10, "head_bytes_max must be at least 8 KiB"),
             (!timing.quiet_max.is_zero(), "quiet_max must not be 0"),
             (!timing.space_interval.is_zero(), "space_interval must not be 0"),
+            (!timing.watchdog_interval.is_zero(), "watchdog_interval must not be 0"),
+            (timing.handle_max >= 2 * timing.watchdog_interval, "handle_max must be at least two of watchdog_interval"),
+            (
+                limits.quarantine_bytes_max >= limits.message_bytes_max as u64,
+                "the quarantine must hold one message: raise quarantine_bytes_max",
+            ),
             (timing.quiet_max <= Duration::from_secs(27), "quiet_max must leave 3 s: clients hang up after 30 s"),
             (timing.silence_max > timing.ping_interval, "silence_max must be longer than ping_interval"),
             (limits.message_frames_max > 0, "message_frames_max must not be 0"),

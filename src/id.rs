@@ -134,6 +134,25 @@ impl ClientId {
 /// A clock of a Yjs client: how many units (UTF-16 code units, list elements, map entries) it has made.
 pub type Clock = u32;
 
+/// What a message would change, as a name for it: the first 16 bytes of a BLAKE3 hash over its updates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MessageHash(pub [u8; 16]);
+
+impl MessageHash {
+    /// Reads what its `Display` writes.
+    pub fn parse(text: &str) -> Option<Self> {
+        let is_hex = text.len() == 32 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        let number = is_hex.then(|| u128::from_str_radix(text, 16).ok()).flatten()?;
+        Some(Self(number.to_be_bytes()))
+    }
+}
+
+impl fmt::Display for MessageHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", u128::from_be_bytes(self.0))
+    }
+}
+
 /// Who made a change, as the access hook named them. Empty when nobody said.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Identity(pub Arc<str>);

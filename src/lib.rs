@@ -33,7 +33,7 @@ pub mod store;
 pub mod wire;
 
 pub use config::{Config, InvalidConfig, Limits, Timing};
-pub use id::{ClientId, Clock, DocName, Identity, InvalidName, NodeId, Seq, SessionId};
+pub use id::{ClientId, Clock, DocName, Identity, InvalidName, MessageHash, NodeId, Seq, SessionId};
 #[cfg(feature = "node")]
 pub use node::{
     Authorize, Closed, Denied, DocumentHandle, Error, Grant, Listed, Metrics, Node, NodeBuilder, Outgoing, Request,

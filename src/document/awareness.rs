@@ -8,13 +8,17 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde::de::IgnoredAny;
 
+use super::pace::{Allowance, Pace};
 use super::time::Millis;
 use crate::config::{Limits, Timing};
 use crate::id::{ClientId, Clock, SessionId};
 use crate::wire::sync::{self, Entry};
 
-/// Clocks from here on are refused: a client that is made to go beyond 2^32 could not come back.
+/// Clocks from here on are for who has an entry already: others may make a client go on from just below, and it must be able
+/// to, for it could not come back from beyond 2^32.
 const CLOCK_END: Clock = 1 << 31;
+/// So far may somebody else move a clock at once. y-protocols raises it by one with each change.
+const CLOCK_STEP_MAX: Clock = 1 << 20;
 
 /// The awareness of one document.
 #[derive(Debug, Default)]
@@ -25,7 +29,11 @@ pub struct Awareness {
     /// The same in the order in which they went, so that there are never more than may be here.
     departures: VecDeque<(Millis, ClientId)>,
     /// Which session an entry goes with (A2). A session owns at most one.
-    owners: BTreeMap<ClientId, SessionId>,
+    owners: BTreeMap<ClientId, Owner>,
+    /// Bytes of all states.
+    bytes: usize,
+    /// The message with all who are here, until that changes.
+    everybody: Option<Bytes>,
     /// Who somebody was told is here, and nobody that they went: their goodbyes must go out. Those of others needn't, so
     /// that comings and goings of which nobody was told cost nothing.
     told: BTreeSet<ClientId>,
@@ -40,6 +48,37 @@ struct Present {
     clock: Clock,
     state: Arc<str>,
     renewed: Millis,
+    /// Who said so last.
+    by: SessionId,
+}
+
+#[derive(Debug)]
+struct Owner {
+    session: SessionId,
+    /// Who had it before. If that session is alive it says so, and has it back.
+    before: Option<SessionId>,
+}
+
+/// Who speaks.
+#[derive(Debug)]
+pub struct Speaker<'a> {
+    /// Its session.
+    pub id: SessionId,
+    /// How many clients it has brought lately that nobody knew. None where that isn't bounded.
+    pub brought: Option<&'a mut Pace>,
+}
+
+/// What a session may say of a client.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    /// All.
+    Own,
+    /// That it's alive.
+    Before,
+    /// What it hears of somebody who isn't here.
+    Relay,
+    /// Nothing: its owner is here.
+    Foreign,
 }
 
 #[derive(Debug)]
@@ -61,14 +100,26 @@ pub enum Heard {
 
 impl Awareness {
     /// Hears an entry (A1).
-    pub fn hear(&mut self, entry: Entry<'_>, now: Millis, limits: &Limits, timing: &Timing) -> Heard {
-        if entry.clock >= CLOCK_END {
-            return Heard::Refused;
-        }
+    pub fn hear(
+        &mut self,
+        entry: Entry<'_>,
+        by: &mut Speaker<'_>,
+        now: Millis,
+        limits: &Limits,
+        timing: &Timing,
+    ) -> Heard {
         let known = self.clock(entry.client);
+        match self.standing(entry.client, by.id) {
+            Standing::Foreign => return Heard::Old,
+            Standing::Relay if !self.may_move(entry.client, entry.clock) => return Heard::Refused,
+            _ if entry.clock == Clock::MAX => return Heard::Refused,
+            Standing::Before if entry.clock <= known => return Heard::Old,
+            Standing::Before => self.claim(entry.client, by.id),
+            Standing::Relay | Standing::Own => {}
+        }
         match entry.state {
             Some(_) if entry.clock <= known => Heard::Old,
-            Some(state) => self.renew(entry.client, entry.clock, state, now, limits, timing),
+            Some(state) => self.renew(entry, state, by, now, limits, timing),
             None if entry.clock < known => Heard::Old,
             None if self.here.contains_key(&entry.client) => {
                 self.remove(entry.client, entry.clock, now, limits);
@@ -83,26 +134,88 @@ impl Awareness {
         }
     }
 
+    fn standing(&self, client: ClientId, session: SessionId) -> Standing {
+        match self.owners.get(&client) {
+            None => Standing::Relay,
+            Some(owner) if owner.session == session => Standing::Own,
+            Some(owner) if owner.before == Some(session) => Standing::Before,
+            Some(_) => Standing::Foreign,
+        }
+    }
+
+    /// Whether somebody who doesn't have a client's entry may move its clock there.
+    pub fn may_move(&self, client: ClientId, clock: Clock) -> bool {
+        match self.clock(client) {
+            0 => clock < CLOCK_END,
+            known => clock <= known || clock < CLOCK_END && clock - known <= CLOCK_STEP_MAX,
+        }
+    }
+
     fn renew(
         &mut self,
-        client: ClientId,
-        clock: Clock,
+        entry: Entry<'_>,
         state: &str,
+        by: &mut Speaker<'_>,
         now: Millis,
         limits: &Limits,
         timing: &Timing,
     ) -> Heard {
-        let is_full = self.here.len() >= limits.awareness_entries_max && !self.here.contains_key(&client);
+        let Entry { client, clock, .. } = entry;
         let is_json = || serde_json::from_str::<IgnoredAny>(state).is_ok();
-        if is_full || state.len() > limits.awareness_state_bytes_max || !is_json() {
+        if state.len() > limits.awareness_state_bytes_max || !is_json() || !self.may_bring(client, by, now, limits) {
+            return Heard::Refused;
+        }
+        if !self.make_room(client, state.len(), now, limits) {
             return Heard::Refused;
         }
         self.gone.remove(&client);
-        self.here.insert(client, Present { clock, state: state.into(), renewed: now });
+        self.bytes += state.len();
+        let present = Present { clock, state: state.into(), renewed: now, by: by.id };
+        if let Some(before) = self.here.insert(client, present) {
+            self.bytes -= before.state.len();
+        }
         self.changed.insert(client, clock);
+        self.everybody = None;
         let expiry = now + timing.awareness_expiry;
         self.expires = Some(self.expires.map_or(expiry, |first| first.min(expiry)));
         Heard::New
+    }
+
+    /// Whether a session may bring a client's entry, if that's not its own: it may have a few of them here, and new ones at a
+    /// bounded rate.
+    fn may_bring(&self, client: ClientId, by: &mut Speaker<'_>, now: Millis, limits: &Limits) -> bool {
+        let Some(pace) = &mut by.brought else { return true };
+        if self.here.contains_key(&client) || self.owners.contains_key(&client) {
+            return true;
+        }
+        let max = limits.awareness_entries_per_session_max;
+        let of = Allowance { burst: max as u64, per_second: limits.awareness_new_per_second };
+        let is_its =
+            |(client, present): (&ClientId, &Present)| present.by == by.id && !self.owners.contains_key(client);
+        if !pace.allows(now, of) || self.here.iter().filter(|entry| is_its(*entry)).count() >= max {
+            return false;
+        }
+        pace.take(now, of, 1);
+        true
+    }
+
+    /// Makes room for a state. Who owns its entry finds room in the place of those that nobody owns, the oldest first.
+    fn make_room(&mut self, client: ClientId, bytes: usize, now: Millis, limits: &Limits) -> bool {
+        let is_owned = self.owners.contains_key(&client);
+        loop {
+            let before = self.here.get(&client).map(|present| present.state.len());
+            let has_place = before.is_some() || self.here.len() < limits.awareness_entries_max;
+            if has_place && self.bytes - before.unwrap_or(0) + bytes <= limits.awareness_bytes_max {
+                return true;
+            }
+            let unowned = self.here.iter().filter(|(client, _)| !self.owners.contains_key(client));
+            let oldest = unowned.min_by_key(|(_, present)| present.renewed);
+            let Some((other, clock)) = oldest.map(|(client, present)| (*client, present.clock)) else { return false };
+            if !is_owned {
+                return false;
+            }
+            self.remove(other, clock, now, limits);
+        }
     }
 
     /// The clock from which on an entry of this client is news.
@@ -117,7 +230,10 @@ impl Awareness {
     }
 
     fn remove(&mut self, client: ClientId, clock: Clock, now: Millis, limits: &Limits) {
-        self.here.remove(&client);
+        if let Some(present) = self.here.remove(&client) {
+            self.bytes -= present.state.len();
+        }
+        self.everybody = None;
         match self.told.contains(&client) {
             true => self.changed.insert(client, clock),
             false => self.changed.remove(&client),
@@ -138,12 +254,27 @@ impl Awareness {
 
     /// The entry of `client` goes with `session` from now on (A2).
     pub fn claim(&mut self, client: ClientId, session: SessionId) {
-        self.owners.insert(client, session);
+        let before = self.owners.get(&client).filter(|owner| owner.session != session && owner.before != Some(session));
+        let before = before.map(|owner| owner.session);
+        self.owners.insert(client, Owner { session, before });
+    }
+
+    /// A claim comes to nothing: the entry goes with who had it before.
+    pub fn give_back(&mut self, client: ClientId, before: Option<SessionId>) {
+        match before {
+            Some(session) => drop(self.owners.insert(client, Owner { session, before: None })),
+            None => drop(self.owners.remove(&client)),
+        }
+    }
+
+    /// Which session the entry of a client goes with.
+    pub fn owner(&self, client: ClientId) -> Option<SessionId> {
+        self.owners.get(&client).map(|owner| owner.session)
     }
 
     /// Says goodbye for a client whose session has gone, unless another session has claimed its entry since (S5).
     pub fn leave(&mut self, client: ClientId, session: SessionId, now: Millis, limits: &Limits) {
-        if self.owners.get(&client) != Some(&session) {
+        if self.owner(client) != Some(session) {
             return;
         }
         self.owners.remove(&client);
@@ -198,9 +329,12 @@ impl Awareness {
 
     /// One message with all who are here, or none if nobody is.
     pub fn everybody(&mut self) -> Option<Bytes> {
-        self.told.extend(self.here.keys());
-        let entries: Vec<_> = self.here.keys().map(|client| self.entry(*client, 0)).collect();
-        (!entries.is_empty()).then(|| sync::awareness(entries.into_iter()))
+        if self.everybody.is_none() && !self.here.is_empty() {
+            self.told.extend(self.here.keys());
+            let entries: Vec<_> = self.here.keys().map(|client| self.entry(*client, 0)).collect();
+            self.everybody = Some(sync::awareness(entries.into_iter()));
+        }
+        self.everybody.clone()
     }
 
     /// One message for somebody who missed what was said lately: all who are here, and a goodbye for all who went.

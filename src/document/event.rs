@@ -57,7 +57,7 @@ pub enum Event {
         /// What it is from now on, or with which code it ends.
         right: Result<Kind, CloseCode>,
     },
-    /// A session that was behind has emptied its outbox (F5).
+    /// A session that was behind (F5), or had an answer ([`Content::Answer`]) in its outbox, has emptied it.
     Drained {
         /// Whose outbox it is.
         session: SessionId,
@@ -162,7 +162,8 @@ pub enum Effect {
     Retire,
 }
 
-/// Who gets a message.
+/// Who gets a message. All, clients and peers are those who were greeted: who was sent a question ([`Content::Question`]).
+/// Who wasn't has yet to say what it holds (I1), and is sent nothing of others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Audience {
     /// One session.
@@ -236,6 +237,24 @@ impl Reason {
             Self::Update(_) => "update",
             Self::Awareness => "awareness",
         }
+    }
+
+    /// The number of the rule that it goes by, for metrics.
+    pub fn rule(&self) -> &'static str {
+        match self {
+            Self::UnknownType(_) => "W3",
+            Self::Malformed(_) => "W4",
+            Self::ReadOnly => "S4",
+            Self::StoreLow => "D5",
+            Self::Missing => "H2",
+            Self::Update(refused) => refused.rule(),
+            Self::Awareness => "A5",
+        }
+    }
+
+    /// Whether the same bytes would be refused by every document, at any time.
+    pub fn is_the_bytes_alone(&self) -> bool {
+        matches!(self, Self::Update(crate::document::Refused::Vet(_)))
     }
 }
 

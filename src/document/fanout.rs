@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 
 use super::awareness;
-use super::session::{Behind, Session};
+use super::session::Behind;
 use super::{Audience, Content, Denied, Document, Effect, Now, StateVector};
 use crate::id::{ClientId, Clock, SessionId};
 use crate::wire::merge::merge;
@@ -31,11 +31,32 @@ struct Relayed {
 }
 
 impl Turn {
+    /// A session was answered, and it's not known yet whether its outbox took that.
+    pub(super) fn answered(&mut self, id: SessionId) {
+        self.answered.push(id);
+    }
+
     pub(super) fn add(&mut self, update: Bytes, floor: BTreeMap<ClientId, Clock>, from_peer: bool) {
         for (client, before) in floor {
             self.floor.entry(client).or_insert(before);
         }
         self.updates.push(Relayed { update, from_peer });
+    }
+
+    /// The same turn, of which nothing was relayed and nothing is any more.
+    pub(super) fn unrelayed(&mut self) -> Self {
+        Self { updates: Vec::new(), ..std::mem::take(self) }
+    }
+
+    /// Who was answered in a turn that hasn't ended: whether that went out isn't known.
+    pub(super) fn maybe_answered(&self) -> &[SessionId] {
+        if self.has_ended { &[] } else { &self.answered }
+    }
+
+    /// What was here before the turn, of what is here now.
+    pub(super) fn before(&self, mut now: StateVector) -> StateVector {
+        self.floor.iter().for_each(|(client, clock)| now.lower(*client, *clock));
+        now
     }
 }
 
@@ -43,6 +64,7 @@ impl Document {
     pub(super) fn begin_turn(&mut self) {
         if std::mem::replace(&mut self.turn.has_ended, false) {
             self.turn.floor.clear();
+            self.answers.turn_began();
             for id in self.turn.answered.drain(..) {
                 if let Some(session) = self.sessions.get_mut(&id) {
                     session.basis = None;
@@ -52,6 +74,9 @@ impl Document {
     }
 
     pub(super) fn on_turn_ended(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        self.begin_turn();
+        // Before the updates: who has nothing yet could do nothing with them.
+        self.answer_all(now, effects);
         let updates = std::mem::take(&mut self.turn.updates);
         if !self.sessions.is_empty() {
             self.relay(now, &updates, effects);
@@ -90,31 +115,21 @@ impl Document {
         }
     }
 
-    fn broadcast(&mut self, now: Now, to: Audience, content: Content, message: Bytes, effects: &mut Vec<Effect>) {
+    pub(super) fn broadcast(
+        &mut self,
+        now: Now,
+        to: Audience,
+        content: Content,
+        message: Bytes,
+        effects: &mut Vec<Effect>,
+    ) {
         if self.sessions.is_empty() {
             return;
-        }
-        if !self.waiting.is_empty() {
-            return self.send_to_each(now, to, content, &message, effects);
         }
         if to == Audience::All {
             self.last_broadcast = now.monotonic;
         }
         effects.push(Effect::Send { to, content, message });
-    }
-
-    /// Leaves out who hasn't shown yet what it holds (I1).
-    fn send_to_each(&mut self, now: Now, to: Audience, what: Content, message: &Bytes, effects: &mut Vec<Effect>) {
-        let is_meant = |(id, session): (&SessionId, &Session)| match to {
-            _ if self.waiting.contains(id) => None,
-            Audience::Clients if session.is_peer() => None,
-            Audience::Peers if !session.is_peer() => None,
-            _ => Some(*id),
-        };
-        let meant: Vec<_> = self.sessions.iter().filter_map(is_meant).collect();
-        for id in meant {
-            self.send(now, id, what, message.clone(), effects);
-        }
     }
 
     /// Gives a session a message of its own, unless it's behind: then it gets what matters of it later.
@@ -132,28 +147,6 @@ impl Document {
         }
         session.last_sent = now.monotonic;
         effects.push(Effect::Send { to: Audience::One(id), content, message });
-    }
-
-    /// Sends what a session lacks that has `known`, or notes it until its outbox is empty.
-    pub(super) fn answer(&mut self, now: Now, id: SessionId, known: StateVector, effects: &mut Vec<Effect>) {
-        let Some(session) = self.sessions.get_mut(&id) else { return };
-        if let Some(behind) = &mut session.behind {
-            behind.basis = Some(known);
-            return;
-        }
-        let message = self.diff_message(&known);
-        if let Some(session) = self.sessions.get_mut(&id) {
-            session.basis = Some(known);
-            self.turn.answered.push(id);
-        }
-        self.send(now, id, Content::Answer, message, effects);
-    }
-
-    fn diff_message(&mut self, known: &StateVector) -> Bytes {
-        if !known.is_empty() {
-            return sync::sync_step_2(&self.replica.diff(known));
-        }
-        self.whole.get_or_insert_with(|| sync::sync_step_2(&self.replica.snapshot())).clone()
     }
 
     /// Asks a session for what is missing: now, or as soon as it may be asked again (H2).
@@ -197,6 +190,13 @@ impl Document {
         }
     }
 
+    pub(super) fn on_overflowed(&mut self, now: Now, id: SessionId, content: Content) {
+        if let Some(behind) = self.sessions.get_mut(&id).and_then(|session| session.behind.as_mut()) {
+            behind.is_drained = false;
+        }
+        self.on_missed(now, id, content);
+    }
+
     /// Notes what a session has missed, so that it gets it when its outbox is empty.
     pub(super) fn on_missed(&mut self, now: Now, id: SessionId, content: Content) {
         let until = now.monotonic + self.config.timing.behind_max;
@@ -204,11 +204,13 @@ impl Document {
         let behind = session.behind.get_or_insert_with(|| Behind::since(now.monotonic));
         match content {
             Content::Question => session.asks = true,
-            Content::Answer => behind.basis = session.basis.take().or(behind.basis.take()),
+            Content::Answer => {
+                behind.basis = session.basis.take().or(behind.basis.take());
+                session.has_answer = false;
+                self.answers.taken(id, &self.config.limits);
+            }
             Content::Update if behind.basis.is_none() => {
-                let mut before = self.replica.state().clone();
-                self.turn.floor.iter().for_each(|(client, clock)| before.lower(*client, *clock));
-                behind.basis = Some(before);
+                behind.basis = Some(self.turn.before(self.replica.state().clone()));
             }
             Content::Awareness => behind.awareness = true,
             Content::Goodbye => behind.goodbye = true,
@@ -218,12 +220,38 @@ impl Document {
         self.wake_at(until);
     }
 
-    /// A session's outbox is empty: it gets what it has missed. What of that isn't taken either, for an empty outbox takes
-    /// one message of any size and not two, is noted anew, and comes when that one has gone.
+    /// A session's outbox is empty: it gets what it has missed, and what it has asked for.
     pub(super) fn on_drained(&mut self, now: Now, id: SessionId, effects: &mut Vec<Effect>) {
         self.begin_turn();
         let Some(session) = self.sessions.get_mut(&id) else { return };
-        let Some(behind) = session.behind.take() else { return };
+        session.has_answer = false;
+        let asks = session.question.is_some() || session.asks_everybody;
+        let is_behind = session.behind.is_some();
+        self.answers.taken(id, &self.config.limits);
+        let must_wait = self.must_wait(now, id);
+        if must_wait || asks && !is_behind {
+            self.answers.ask(id);
+        }
+        match must_wait {
+            true => self.wait_drained(id),
+            false if is_behind => self.catch_up(now, id, effects),
+            false => {}
+        }
+    }
+
+    fn wait_drained(&mut self, id: SessionId) {
+        if let Some(behind) = self.sessions.get_mut(&id).and_then(|session| session.behind.as_mut()) {
+            behind.is_drained = true;
+        }
+    }
+
+    /// Gives a session what it has missed. What of that isn't taken either, for an empty outbox takes one message of any
+    /// size and not two, is noted anew, and comes when that one has gone.
+    pub(super) fn catch_up(&mut self, now: Now, id: SessionId, effects: &mut Vec<Effect>) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let Some(mut behind) = session.behind.take() else { return };
+        behind.basis = session.question.take().or(behind.basis);
+        behind.awareness |= std::mem::take(&mut session.asks_everybody);
         let own = session.own().filter(|_| behind.goodbye);
         if let Some(client) = own {
             let goodbye = awareness::goodbye(client, self.awareness.clock(client));

@@ -9,7 +9,7 @@ use crate::id::SessionId;
 use crate::wire::Malformed;
 use crate::wire::sync::{self, Frame, Frames};
 
-/// What a message asks for. It's answered once, however often it's asked in that message.
+/// What a message asks for, however often.
 #[derive(Default)]
 struct Asked {
     vector: Option<StateVector>,
@@ -33,13 +33,18 @@ impl Document {
                 Err(malformed) => return self.on_malformed(now, id, malformed, effects),
             }
         }
-        if let Some(known) = asked.vector {
-            self.answer(now, id, known, effects);
-        }
-        if asked.everybody {
-            self.tell_everybody(now, id, effects);
-        }
+        self.note_asked(id, asked);
         self.settle(id, effects);
+    }
+
+    /// What is asked for is answered when the turn ends: once, and as things are then.
+    fn note_asked(&mut self, id: SessionId, asked: Asked) {
+        let Some(session) = self.sessions.get_mut(&id).filter(|_| asked.everybody || asked.vector.is_some()) else {
+            return;
+        };
+        session.asks_everybody |= asked.everybody;
+        session.question = asked.vector.or(session.question.take());
+        self.answers.ask(id);
     }
 
     fn on_frame(
@@ -120,7 +125,7 @@ impl Document {
             }
             Err(refused) => {
                 let is_deleted = matches!(refused, Refused::Deleted(_));
-                self.on_refused(now, Some(id), refused, effects);
+                self.on_refused(Some(id), refused, effects);
                 self.close(now, id, if is_deleted { CloseCode::Deleted } else { CloseCode::Refused }, effects);
             }
         }

@@ -3,8 +3,8 @@
 //! [`Document::handle`] takes one [`Event`] at a moment and appends the [`Effect`]s that it asks for, in the order in
 //! which they're to be done. It can't fail: what a client does wrong ends that client's session and changes nothing else.
 //!
-//! What a session sends is in `frames`, what goes out in `fanout`, who is here in `presence`, and what comes of a deletion
-//! in `deletion`; here is the rest: who comes and goes, what is kept, and time. Parts that know nothing of sessions and
+//! What a session sends is in `frames`, what goes out in `fanout`, who is here in `presence`, what comes of a deletion
+//! in `deletion`, and what outlives a fault in `renewal`; here is the rest: who comes and goes, what is kept, and time. Parts that know nothing of sessions and
 //! turns: `replica` (yrs), `awareness`, `journal`.
 //!
 //! # The rules
@@ -17,7 +17,8 @@
 //! - W3 A frame of unknown type is skipped and counted, with the rest of its message.
 //! - W4 A malformed or truncated frame closes its session (1007) and touches nothing else.
 //! - W5 An update that costs too much or can't be held safely is refused before yrs sees it. ([`crate::wire::vet`])
-//! - W6 What is refused is refused for good: the session is closed with 4400, and others don't notice.
+//! - W6 What is refused is refused for good: the session is closed with 4400, and others don't notice. So is what yrs fails over:
+//!   the node loads the document anew, under those who are seated, and knows the same bytes again by their hash.
 //!
 //! **Session**
 //! - S1 Who joins is sent SyncStep1, then awareness if anyone is here.
@@ -77,16 +78,22 @@
 //!   sent, so on such a name S1 waits until the client has said what it holds; who shares no id with it starts anew.
 //! - I2 A load that fails is an error, never an empty document.
 
+mod answers;
 mod awareness;
+mod causal;
 mod deletion;
 mod event;
 mod fanout;
 mod frames;
 mod journal;
-mod parents;
+mod order;
+mod pace;
+mod places;
 mod presence;
+mod renewal;
 mod replica;
 mod session;
+mod spans;
 mod standing;
 mod state_vector;
 mod time;
@@ -99,6 +106,9 @@ use bytes::Bytes;
 
 pub use event::{Access, Audience, CloseCode, Content, Denied, Effect, Event, Kind, Reason};
 pub use journal::{Durability, Record, Stored, Tombstone};
+pub use renewal::Survivors;
+#[doc(hidden)]
+pub use replica::Planted;
 pub use replica::{OpenError, ReadTransaction, Refused, WriteTransaction};
 pub use state_vector::StateVector;
 pub use time::{Millis, Now, WallTime};
@@ -106,6 +116,7 @@ pub use time::{Millis, Now, WallTime};
 use crate::config::{Config, Limits, Timing};
 use crate::id::{ClientId, Identity, Seq, SessionId};
 use crate::wire::sync;
+use answers::Answers;
 use awareness::Awareness;
 use fanout::Turn;
 use journal::Journal;
@@ -149,13 +160,12 @@ pub struct Document {
     journal: Journal,
     durability: Durability,
     sessions: BTreeMap<SessionId, Session>,
-    /// Sessions that must say first what they hold (I1). What goes to all doesn't go to them.
+    /// Sessions that must say first what they hold (I1), and aren't greeted before.
     waiting: BTreeSet<SessionId>,
     /// Sessions with frames that aren't settled yet.
     unsettled: BTreeSet<SessionId>,
     turn: Turn,
-    /// The answer to a session that has nothing, until something changes: many may join at once.
-    whole: Option<Bytes>,
+    answers: Answers,
     /// When something last went to all.
     last_broadcast: Millis,
     /// Since when nobody has it open.
@@ -164,6 +174,7 @@ pub struct Document {
     wake: Option<Millis>,
     recall: Recall,
     ending: Option<CloseCode>,
+    is_broken: bool,
     store_has_failed: bool,
     is_store_low: bool,
 }
@@ -185,12 +196,13 @@ impl Document {
             waiting: BTreeSet::new(),
             unsettled: BTreeSet::new(),
             turn: Turn::default(),
-            whole: None,
+            answers: Answers::default(),
             last_broadcast: now.monotonic,
             idle_since: Some(now.monotonic),
             wake: None,
             recall: Recall::default(),
             ending: None,
+            is_broken: false,
             store_has_failed: false,
             is_store_low: false,
             config,
@@ -201,13 +213,16 @@ impl Document {
 
     /// Takes one event and appends what it asks for.
     pub fn handle(&mut self, now: Now, event: Event, effects: &mut Vec<Effect>) {
+        if self.is_broken {
+            return;
+        }
         match event {
             Event::Joined { session, kind } => self.on_joined(now, session, kind, effects),
             Event::Received { session, message } => self.on_received(now, session, &message, effects),
             Event::TurnEnded => self.on_turn_ended(now, effects),
             Event::Reauthorized { session, right } => self.on_reauthorized(now, session, right, effects),
             Event::Drained { session } => self.on_drained(now, session, effects),
-            Event::Overflowed { session, content } => self.on_missed(now, session, content),
+            Event::Overflowed { session, content } => self.on_overflowed(now, session, content),
             Event::Left { session } => self.leave(now, session),
             Event::Edited { update, author } => self.on_edited(now, &update, author, effects),
             Event::Deleted => self.on_deleted(now, effects),
@@ -239,6 +254,12 @@ impl Document {
         self.ending.is_some()
     }
 
+    /// Whether yrs has failed in it half-way, as after a panic. It takes no more events, and what the last one asked for isn't to
+    /// be done. Load it anew, and let that one [`resume`](Self::resume) what [`survivors`](Self::survivors) gives.
+    pub fn is_broken(&self) -> bool {
+        self.is_broken
+    }
+
     /// What its acknowledgements mean, if the store gives as much (D7).
     pub fn durability(&self) -> Durability {
         self.durability
@@ -247,6 +268,12 @@ impl Document {
     /// What its acknowledgements mean from the next event on.
     pub fn set_durability(&mut self, durability: Durability) {
         self.durability = durability;
+    }
+
+    /// Plants something that may fail where yrs could, to see what comes of it.
+    #[doc(hidden)]
+    pub fn plant(&mut self, planted: Option<Planted>) {
+        self.replica.plant(planted);
     }
 
     /// What the document holds of each client's work.
@@ -265,7 +292,7 @@ impl Document {
     }
 
     /// Edits the document as the server itself (H4). What changed leaves like any other update, at `TurnEnded`. If it could
-    /// not be read again, the document has ended: [`has_ended`](Self::has_ended).
+    /// not be read again, the document is broken: [`is_broken`](Self::is_broken).
     ///
     /// # Errors
     /// If the store's disk is almost full: `edit` wasn't called, and nothing was changed.
@@ -283,7 +310,7 @@ impl Document {
         let (result, applied) = self.replica.edit(edit);
         match applied {
             Ok(applied) => self.keep(now, applied, author, false, effects),
-            Err(refused) => self.on_refused(now, None, refused, effects),
+            Err(refused) => self.on_refused(None, refused, effects),
         }
         Ok(result)
     }
@@ -335,7 +362,7 @@ impl Document {
         let seq = self.journal.append(update.len());
         effects.push(Effect::Append { seq, record: Record { update: update.clone(), author, at: now.wall } });
         self.turn.add(update, floor, from_peer);
-        self.whole = None;
+        self.answers.changed(&self.config.limits);
     }
 
     fn on_reauthorized(&mut self, now: Now, id: SessionId, right: Result<Kind, CloseCode>, effects: &mut Vec<Effect>) {
@@ -386,17 +413,14 @@ impl Document {
         match self.replica.apply(update, false, &self.config.limits) {
             Ok(Applied::Missing { .. }) => refuse(None, Reason::Missing, effects),
             Ok(applied) => self.keep(now, applied, author, false, effects),
-            Err(refused) => self.on_refused(now, None, refused, effects),
+            Err(refused) => self.on_refused(None, refused, effects),
         }
     }
 
-    /// After an update that isn't taken. If yrs failed with it, the document ends, to be loaded anew.
-    fn on_refused(&mut self, now: Now, session: Option<SessionId>, refused: Refused, effects: &mut Vec<Effect>) {
-        if let Refused::Broken(_) = refused {
-            self.end(now, CloseCode::Broken, effects);
-        }
+    /// After an update that isn't taken.
+    fn on_refused(&mut self, session: Option<SessionId>, refused: Refused, effects: &mut Vec<Effect>) {
+        self.is_broken |= matches!(refused, Refused::Broken(_));
         refuse(session, Reason::Update(refused), effects);
-        self.retire_if_ending(effects);
     }
 
     /// Puts a snapshot in the place of all records (D3).
@@ -419,6 +443,7 @@ impl Document {
         let Some(session) = self.sessions.remove(&id) else { return };
         self.unsettled.remove(&id);
         self.waiting.remove(&id);
+        self.answers.taken(id, &self.config.limits);
         if let Some(client) = session.own() {
             self.awareness.leave(client, id, now.monotonic, &self.config.limits);
         }
@@ -475,11 +500,19 @@ impl Document {
         }
         let Some(session) = self.sessions.get(&id) else { return };
         // Those that are due soon get it now too, so that many sessions don't mean many wake-ups.
-        if session.last_sent.max(self.last_broadcast) + quiet_max <= now.monotonic + KEEP_ALIVE_SLACK {
+        if self.last_sent(id, session) + quiet_max <= now.monotonic + KEEP_ALIVE_SLACK {
             self.send(now, id, Content::KeepAlive, sync::keep_alive(), effects);
         }
         let Some(session) = self.sessions.get(&id) else { return };
-        self.wake_at(session.last_sent.max(self.last_broadcast) + quiet_max);
+        self.wake_at(self.last_sent(id, session) + quiet_max);
+    }
+
+    /// When a session was last sent anything. What goes to all doesn't go to who hasn't been greeted.
+    fn last_sent(&self, id: SessionId, session: &Session) -> Millis {
+        match self.waiting.contains(&id) {
+            true => session.last_sent,
+            false => session.last_sent.max(self.last_broadcast),
+        }
     }
 
     fn retire_if_idle(&mut self, now: Now, effects: &mut Vec<Effect>) {

@@ -1,10 +1,10 @@
 //! Who is here, as far as sessions and turns have to do with it (A).
 
-use super::awareness::{self, Heard};
-use super::session::Opening;
+use super::awareness::{self, Heard, Speaker};
+use super::session::{Opening, Session};
 use super::{Content, Denied, Document, Effect, Millis, Now, Reason, refuse};
-use crate::id::{ClientId, Clock, SessionId};
-use crate::wire::sync::Entries;
+use crate::id::SessionId;
+use crate::wire::sync::{Entries, Entry};
 
 /// Who comes back doesn't see those who stayed until they announce themselves anew (A1).
 #[derive(Default)]
@@ -39,15 +39,10 @@ impl Document {
             Ok(entries) => entries,
             Err(malformed) => return self.on_malformed(now, id, malformed, effects),
         };
-        let is_own = opening == Opening::Asked && entries.len() == 1;
-        let mut is_refused = false;
-        for entry in entries {
-            let heard = self.awareness.hear(entry, now.monotonic, &self.config.limits, &self.config.timing);
-            is_refused |= heard == Heard::Refused;
-            if is_own && entry.state.is_some() && heard != Heard::Refused {
-                self.own(now, id, entry.client, entry.clock, effects);
-            }
-        }
+        let is_refused = match entries[..] {
+            [entry] if opening == Opening::Asked && entry.state.is_some() => self.on_claim(now, id, entry, effects),
+            _ => entries.into_iter().fold(false, |is_refused, entry| self.hear(now, id, entry) | is_refused),
+        };
         if is_refused {
             self.on_awareness_refused(now, id, effects);
         }
@@ -61,16 +56,48 @@ impl Document {
         self.deny(now, id, Denied::Awareness, effects);
     }
 
-    /// The entry is the session's own (A2). After a reconnect it's made to raise its clock (A1).
-    fn own(&mut self, now: Now, id: SessionId, client: ClientId, clock: Clock, effects: &mut Vec<Effect>) {
+    /// Hears an entry; gives whether it's refused.
+    fn hear(&mut self, now: Now, id: SessionId, entry: Entry<'_>) -> bool {
+        let Some(session) = self.sessions.get_mut(&id) else { return false };
+        // Another node brings everybody who is there.
+        let brought = if session.is_peer() { None } else { Some(&mut session.brought) };
+        let mut by = Speaker { id, brought };
+        let heard = self.awareness.hear(entry, &mut by, now.monotonic, &self.config.limits, &self.config.timing);
+        heard == Heard::Refused
+    }
+
+    /// A session says who it is (A2); gives whether that's refused. Somebody else's entry can't be claimed; whether a session
+    /// that had it before is gone without a word, or is alive, is seen by whether it answers.
+    fn on_claim(&mut self, now: Now, id: SessionId, entry: Entry<'_>, effects: &mut Vec<Effect>) -> bool {
+        let client = entry.client;
+        let before = self.awareness.owner(client).filter(|owner| *owner != id);
+        let identity = |id: &SessionId| self.sessions.get(id).map(Session::identity);
+        let is_others = before.is_some_and(|before| identity(&before) != identity(&id));
+        if is_others || !self.awareness.may_move(client, entry.clock) {
+            return true;
+        }
         self.awareness.claim(client, id);
+        // Somebody has moved its clock. y-protocols takes what it then hears of itself for its own state, so it hears this.
+        let known = self.awareness.clock(client);
+        let clock = if entry.clock < known { known + 1 } else { entry.clock };
+        if self.hear(now, id, Entry { clock, ..entry }) {
+            self.awareness.give_back(client, before);
+            return true;
+        }
+        if let Some(before) = before {
+            self.send(now, before, Content::Goodbye, awareness::goodbye(client, clock), effects);
+        }
         if let Some(session) = self.sessions.get_mut(&id) {
             session.opening = Opening::Done(Some(client));
         }
         if clock >= 1 {
-            self.send(now, id, Content::Goodbye, awareness::goodbye(client, clock), effects);
             self.recall.since = Some(now.monotonic);
         }
+        // After a reconnect it's made to raise its clock (A1), unless that was done for it.
+        if clock >= 1 && entry.clock >= known {
+            self.send(now, id, Content::Goodbye, awareness::goodbye(client, clock), effects);
+        }
+        false
     }
 
     /// Makes those announce themselves anew whom somebody who came back can't see: now, or as soon as it may be (A1).

@@ -8,9 +8,12 @@ use bytes::Bytes;
 use yrs::updates::decoder::Decode;
 use yrs::{Doc, OffsetKind, Options, ReadTxn, Transact, Update, WriteTxn};
 
+use super::causal::{self, Unfit};
 use super::journal::Stored;
-use super::parents::{Mark, Parents};
-use super::standing::{Ground, Standing, Unfit, standing};
+use super::order::Order;
+use super::places::{Mark, Places};
+use super::spans::Spans;
+use super::standing::{Ground, Standing, standing};
 use super::state_vector::StateVector;
 use crate::config::Limits;
 use crate::id::{ClientId, Clock, Seq};
@@ -34,12 +37,19 @@ pub struct Replica {
     state: StateVector,
     client: ClientId,
     /// Where each struct stands.
-    parents: Parents,
+    places: Places,
     /// What was taken lately, to know it again cheaply.
     recent: Recent,
     /// Whose work was deleted under this name (I1). Nothing of it comes back.
     deleted: BTreeSet<ClientId>,
+    planted: Option<Planted>,
+    /// What is deleted, once somebody has asked.
+    known_deletes: Option<Spans>,
 }
+
+/// Called in the middle of each application of an update, with its bytes: for tests of what comes of a fault there.
+#[doc(hidden)]
+pub type Planted = fn(&[u8]);
 
 /// What came of an update.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,6 +100,20 @@ pub enum Refused {
     /// yrs failed half-way: this replica isn't to be trusted any more, and is to be loaded anew.
     #[error("yrs failed while it applied the update: {0}")]
     Broken(String),
+}
+
+impl Refused {
+    /// The number of the rule that it goes by.
+    pub fn rule(&self) -> &'static str {
+        match self {
+            Self::Vet(Refusal::Malformed(_)) | Self::Undecodable(_) => "W4",
+            Self::Vet(Refusal::Refused { .. }) | Self::TooManyTypes => "W5",
+            Self::ServersOwn(_) => "H4",
+            Self::Deleted(_) => "I1",
+            Self::Differs(_) => "H3",
+            Self::Unfit(_) | Self::Broken(_) => "H1",
+        }
+    }
 }
 
 /// Why what was stored is no document. It's left as it is; restore a backup, or look at the named record.
@@ -148,10 +172,17 @@ impl Replica {
             doc: Doc::with_options(options),
             state: StateVector::default(),
             client,
-            parents: Parents::default(),
+            places: Places::default(),
             recent: Recent::default(),
             deleted: BTreeSet::new(),
+            planted: None,
+            known_deletes: None,
         }
+    }
+
+    /// Plants something that may fail where yrs could.
+    pub fn plant(&mut self, planted: Option<Planted>) {
+        self.planted = planted;
     }
 
     fn restore(&mut self, update: &Bytes) -> Result<(), String> {
@@ -184,7 +215,7 @@ impl Replica {
             return Err(Refused::Deleted(client));
         }
         let terms =
-            Terms { in_parts, compares: true, types_max: limits.document_types_max, depth_max: limits.type_depth_max };
+            Terms { in_parts, is_new: true, types_max: limits.document_types_max, depth_max: limits.type_depth_max };
         if outline.has_json {
             let update = modernized(update, &outline)?.into();
             return self.take(&update, &vet::outline(&update, &bounds)?, &terms);
@@ -193,20 +224,20 @@ impl Replica {
     }
 
     fn take(&mut self, update: &Bytes, outline: &Outline, terms: &Terms) -> Result<Applied, Refused> {
-        if outline.types > 0 && self.parents.types() + outline.types > terms.types_max {
+        if outline.types > 0 && self.places.types() + outline.types > terms.types_max {
             self.forget_dead_types()?;
         }
         let mut mark = Mark::default();
         let standing = self.standing(update, outline, terms.depth_max, &mut mark)?;
-        let taken = match self.check(update, &standing, terms) {
+        let taken = match self.check(update, outline, &standing, terms) {
             Ok(()) if standing.is_missing && !terms.in_parts => {
-                self.parents.go_back(mark);
+                self.places.go_back(mark);
                 Ok(Applied::Nothing)
             }
             Ok(()) if standing.is_known() && standing.deleted() == 0 => Ok(Applied::Nothing),
             Ok(()) => self.take_standing(update, &standing, mark),
             Err(refused) => {
-                self.parents.go_back(mark);
+                self.places.go_back(mark);
                 Err(refused)
             }
         }?;
@@ -223,20 +254,39 @@ impl Replica {
         depth_max: u32,
         mark: &mut Mark,
     ) -> Result<Standing<'a>, Unfit> {
-        let Self { doc, state, parents, .. } = self;
+        let Self { doc, state, places, .. } = self;
         let is_dead = |id: Id| {
             let id = yrs::BranchID::Nested(yrs::ID::new(yrs::ClientID::new(id.client.0), id.clock));
             id.get_branch(&doc.transact()).is_none_or(|branch| branch.is_deleted())
         };
-        standing(update, outline, Ground { state, parents, is_dead: &is_dead, depth_max }, mark)
+        standing(update, outline, Ground { state, places, is_dead: &is_dead, depth_max }, mark)
     }
 
-    fn check(&self, update: &Bytes, standing: &Standing<'_>, terms: &Terms) -> Result<(), Refused> {
-        if self.parents.types() > terms.types_max {
+    fn check(&self, update: &Bytes, outline: &Outline, standing: &Standing<'_>, terms: &Terms) -> Result<(), Refused> {
+        if !terms.is_new {
+            return Ok(());
+        }
+        if self.places.types() > terms.types_max {
             return Err(Refused::TooManyTypes);
         }
-        let is_new = terms.compares && !standing.known.is_empty() && !self.recent.contains(update);
-        if is_new { self.compare(standing) } else { Ok(()) }
+        if !standing.unsure.is_empty() {
+            self.check_order(update, outline, &standing.unsure)?;
+        }
+        match standing.known.is_empty() || self.recent.contains(update) {
+            true => Ok(()),
+            false => self.compare(standing),
+        }
+    }
+
+    /// Whether items can stand where they say they do, as the order of what is there tells.
+    fn check_order(&self, update: &[u8], outline: &Outline, unsure: &[Id]) -> Result<(), Refused> {
+        let here = self.snapshot();
+        let outline_here =
+            vet::outline(&here, &Bounds::STORED).map_err(|refusal| Refused::Broken(refusal.to_string()))?;
+        let mut order = Order::new(&self.places, unsure);
+        causal::walk(&here, &outline_here, &StateVector::default(), &mut order)?;
+        causal::walk(update, outline, &self.state, &mut order)?;
+        Ok(())
     }
 
     /// Whether what an update says of work that is here is what is here (H3).
@@ -263,11 +313,11 @@ impl Replica {
         let broken = |why: String| Refused::Broken(why);
         let snapshot = self.snapshot();
         let outline = vet::outline(&snapshot, &Bounds::STORED).map_err(|refusal| broken(refusal.to_string()))?;
-        let mut parents = Parents::default();
+        let mut places = Places::default();
         let ground =
-            Ground { state: &StateVector::default(), parents: &mut parents, is_dead: &|_| true, depth_max: u32::MAX };
+            Ground { state: &StateVector::default(), places: &mut places, is_dead: &|_| true, depth_max: u32::MAX };
         standing(&snapshot, &outline, ground, &mut Mark::default()).map_err(|unfit| broken(unfit.to_string()))?;
-        self.parents = parents;
+        self.places = places;
         Ok(())
     }
 
@@ -289,15 +339,25 @@ impl Replica {
 
     /// Whether an update would change nothing. What isn't an update isn't known. Whether all that it deletes is deleted
     /// takes a walk over the whole document, and is looked into only if `deletes_too`; else a delete isn't known.
-    pub fn knows(&self, update: &Bytes, deletes_too: bool, limits: &Limits) -> bool {
+    pub fn knows(&mut self, update: &Bytes, deletes_too: bool, limits: &Limits) -> bool {
         let Ok(outline) = vet::outline(update, &Bounds::of(limits)) else { return false };
-        self.has_structs(&outline) && (outline.deletes.is_empty() || deletes_too && self.has_deleted(update))
+        self.has_structs(&outline) && (outline.deletes.is_empty() || deletes_too && self.has_deleted(&outline.deletes))
     }
 
-    fn has_deleted(&self, update: &Bytes) -> bool {
-        let Ok(update) = Update::decode_v1(update) else { return false };
-        let deleted = self.doc.transact().snapshot().delete_set;
-        update.delete_set().diff(&deleted).is_empty()
+    fn has_deleted(&mut self, deletes: &[Span]) -> bool {
+        let known = self.known_deletes.get_or_insert_with(|| {
+            let mut known = Spans::default();
+            spans_of(&self.doc.transact().snapshot().delete_set).into_iter().for_each(|span| known.insert(span));
+            known
+        });
+        deletes.iter().all(|span| known.contains(*span))
+    }
+
+    /// What is deleted is looked up in the whole document once, and then noted as it comes.
+    fn note_deleted(&mut self, deleted: &[Span]) {
+        if let Some(known) = &mut self.known_deletes {
+            deleted.iter().for_each(|span| known.insert(*span));
+        }
     }
 
     /// Gives yrs what stands and is new. What overlaps what is here was cut off, so what is kept is what was applied (D8).
@@ -306,7 +366,7 @@ impl Replica {
         match Update::decode_v1(&update) {
             Ok(decoded) => self.integrate(update, standing, decoded),
             Err(error) => {
-                self.parents.go_back(mark);
+                self.places.go_back(mark);
                 Err(Refused::Undecodable(error.to_string()))
             }
         }
@@ -316,11 +376,15 @@ impl Replica {
         // If yrs panics, the transaction must leak: dropping it would commit what was half done.
         let mut transaction = ManuallyDrop::new(self.doc.transact_mut());
         transaction.apply_update(decoded).map_err(|error| Refused::Broken(error.to_string()))?;
+        if let Some(planted) = self.planted {
+            planted(&update);
+        }
         if transaction.has_missing_updates() {
             return Err(Refused::Broken("it holds back what stands".into()));
         }
         let deleted = deleted(&transaction);
         commit(transaction);
+        self.note_deleted(&deleted);
         if standing.is_known() && deleted.is_empty() {
             return Ok(Applied::Nothing);
         }
@@ -374,7 +438,9 @@ impl Replica {
         transaction.prune_pending();
         let update = transaction.has_changes().then(|| Bytes::from(transaction.encode_update_v1()));
         let after = transaction.state_vector();
+        let deleted = deleted(&transaction);
         commit(transaction);
+        self.note_deleted(&deleted);
         (result, self.edited(update, &after))
     }
 
@@ -419,7 +485,11 @@ fn wants(outline: &Outline) -> StateVector {
 
 /// What the transaction has deleted.
 fn deleted(transaction: &WriteTransaction<'_>) -> Vec<Span> {
-    let set = transaction.delete_set().iter();
+    spans_of(transaction.delete_set())
+}
+
+fn spans_of(set: &yrs::IdSet) -> Vec<Span> {
+    let set = set.iter();
     let span = |client: &yrs::ClientID, range: &std::ops::Range<u32>| Span {
         client: ClientId(client.get()),
         start: range.start,
@@ -431,14 +501,14 @@ fn deleted(transaction: &WriteTransaction<'_>) -> Vec<Span> {
 /// On which terms an update is taken.
 struct Terms {
     in_parts: bool,
-    compares: bool,
+    is_new: bool,
     types_max: u64,
     depth_max: u32,
 }
 
 impl Terms {
     /// For what was taken before.
-    const STORED: Self = Self { in_parts: false, compares: false, types_max: u64::MAX, depth_max: u32::MAX };
+    const STORED: Self = Self { in_parts: false, is_new: false, types_max: u64::MAX, depth_max: u32::MAX };
 }
 
 /// What was taken lately. The same comes again, from tabs and other providers that relay each other.

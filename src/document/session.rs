@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use super::event::{Access, Denied, Kind};
+use super::pace::Pace;
 use super::state_vector::StateVector;
 use super::time::Millis;
 use crate::id::{ClientId, Identity, Seq};
@@ -26,10 +27,20 @@ pub struct Session {
     pub behind: Option<Behind>,
     /// What it said it has, until it's known whether its outbox took the answer.
     pub basis: Option<StateVector>,
+    /// What it said last that it has, until it's answered (S2).
+    pub question: Option<StateVector>,
+    /// Whether it has asked who is here, and wasn't answered yet.
+    pub asks_everybody: bool,
+    /// Whether an answer is in its outbox. There's never another one with it.
+    pub has_answer: bool,
+    /// What it has had of answers lately.
+    pub pace: Pace,
     /// Its own frames that aren't settled yet (D7).
     pub ledger: Ledger,
     /// Where it stands in its opening, which decides which awareness entry is its own (A2).
     pub opening: Opening,
+    /// How many clients it has brought lately that nobody knew (A5).
+    pub brought: Pace,
     /// Whether it was told that it can't write (S4).
     pub was_denied_write: bool,
     /// Whether it was told that nothing can be kept (D5), so that it's asked when something can be again.
@@ -43,6 +54,8 @@ pub struct Session {
 pub struct Behind {
     /// Since when it's behind.
     pub since: Millis,
+    /// Its outbox is empty, and it waits for its turn.
+    pub is_drained: bool,
     /// What it has of the document for sure, if it has missed something of that.
     pub basis: Option<StateVector>,
     /// Whether it has missed awareness of others.
@@ -56,7 +69,7 @@ pub struct Behind {
 impl Behind {
     /// Nothing is missed yet.
     pub fn since(now: Millis) -> Self {
-        Self { since: now, basis: None, awareness: false, goodbye: false, denied: Vec::new() }
+        Self { since: now, is_drained: false, basis: None, awareness: false, goodbye: false, denied: Vec::new() }
     }
 }
 
@@ -83,8 +96,13 @@ impl Session {
             asks: false,
             behind: None,
             basis: None,
+            question: None,
+            asks_everybody: false,
+            has_answer: false,
+            pace: Pace::default(),
             ledger: Ledger::default(),
             opening: Opening::Silent,
+            brought: Pace::default(),
             was_denied_write: false,
             was_denied_space: false,
             was_denied_awareness: false,
@@ -97,6 +115,11 @@ impl Session {
             Kind::Client { access, .. } => *access >= Access::Write,
             Kind::Peer(_) => true,
         }
+    }
+
+    /// Whether it's behind, and its outbox isn't empty.
+    pub fn is_stuck(&self) -> bool {
+        self.behind.as_ref().is_some_and(|behind| !behind.is_drained)
     }
 
     /// The awareness entry that is its own, if we know of one.

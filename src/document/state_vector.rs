@@ -7,7 +7,7 @@ use crate::wire::Malformed;
 use crate::wire::lib0::{Reader, write_var_uint};
 
 /// For each client, one more than the last clock. Encoded as varUint(n), then n times varUint(client) varUint(clock).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct StateVector(BTreeMap<ClientId, Clock>);
 
 impl StateVector {
@@ -55,6 +55,13 @@ impl StateVector {
                 self.0.insert(client, clock)
             };
         }
+    }
+
+    /// What is both here and there.
+    #[must_use]
+    pub fn within(&self, there: &Self) -> Self {
+        let both = self.0.iter().map(|(client, clock)| (*client, (*clock).min(there.get(*client))));
+        Self(both.filter(|(_, clock)| *clock > 0).collect())
     }
 
     /// Whether all of `other` is there.

@@ -1,6 +1,6 @@
 //! One document's actor: it takes mail, calls the core, performs effects in order, and does nothing else.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -12,35 +12,75 @@ use tokio::sync::{oneshot, watch};
 use super::Metrics;
 use super::Shared;
 use super::access::Request;
+use super::backlog::{Backlog, Waiting};
 use super::mailbox::{Letters, Mail};
 use super::outbox::Outbox;
 use super::signals::Flags;
-use crate::document::{Audience, CloseCode, Content, Document, Effect, Event, Kind};
-use crate::id::{DocName, Seq, SessionId};
+use super::watchdog::{Beat, InHand};
+use crate::document::{Audience, CloseCode, Content, Document, Effect, Event, Kind, Now};
+use crate::id::{DocName, Identity, Seq, SessionId};
 use crate::store::writer::{DocumentWriter, Progress};
 
 /// Room for effects that is kept from one turn to the next.
 const EFFECTS_KEPT_MAX: usize = 1_024;
 
 pub(crate) struct Actor {
-    name: DocName,
-    shared: Arc<Shared>,
-    letters: Letters,
-    members: BTreeMap<SessionId, Member>,
+    pub(super) name: DocName,
+    pub(super) shared: Arc<Shared>,
+    pub(super) letters: Letters,
+    pub(super) members: BTreeMap<SessionId, Member>,
     behind: BTreeSet<SessionId>,
+    /// Mail that was taken and not handled yet.
+    pub(super) backlog: Backlog,
+    /// What has happened to sessions, all of whose mail is in the backlog or was handled.
+    pub(super) flags: BTreeMap<SessionId, Flags>,
+    /// Whether the last turn left more to look at.
+    pub(super) has_more: bool,
+    beat: Arc<Beat>,
+    /// What the core has in hand, for the case that it panics.
+    pub(super) blame: Blame,
+    /// When it had faults lately.
+    pub(super) faults: VecDeque<tokio::time::Instant>,
 }
 
 /// What the actor knows of a session.
-struct Member {
+pub(super) struct Member {
     outbox: Arc<Outbox>,
     request: Arc<Request>,
+    pub identity: Identity,
     is_peer: bool,
+    /// It was sent a question, so what goes to all goes to it too.
+    is_greeted: bool,
+}
+
+impl Member {
+    /// Whether what goes to so many goes to it.
+    fn is_in(&self, audience: Audience) -> bool {
+        self.is_greeted
+            && match audience {
+                Audience::One(_) => false,
+                Audience::All => true,
+                Audience::Clients => !self.is_peer,
+                Audience::Peers => self.is_peer,
+            }
+    }
+}
+
+/// Whose doing the core has in hand.
+#[derive(Default)]
+pub(super) struct Blame {
+    /// The session that it's about.
+    pub session: Option<SessionId>,
+    /// The message that it sent.
+    pub message: Option<InHand>,
 }
 
 /// How the time of one open document ended.
-enum End {
+pub(super) enum End {
     /// It's to be loaded again.
     Reload,
+    /// It had too many faults.
+    Rest,
     /// It was deleted: what comes next is another document.
     Deleted,
     /// Nobody has it open, or the node stops.
@@ -48,32 +88,46 @@ enum End {
 }
 
 /// The core panicked. What it had in hand is not to be trusted.
-struct Fault;
+pub(super) struct Fault;
 
 /// One open document with all that belongs to it.
-struct Opened {
-    document: Document,
-    writer: DocumentWriter,
-    progress: watch::Receiver<Progress>,
-    seen: Progress,
-    low: watch::Receiver<bool>,
-    is_store_low: bool,
-    effects: Vec<Effect>,
+pub(super) struct Opened {
+    pub document: Document,
+    pub writer: DocumentWriter,
+    pub progress: watch::Receiver<Progress>,
+    pub seen: Progress,
+    pub low: watch::Receiver<bool>,
+    pub is_store_low: bool,
+    pub effects: Vec<Effect>,
     /// The last record when it was opened, and the last now.
-    loaded: Seq,
-    appended: Seq,
+    pub loaded: Seq,
+    pub appended: Seq,
     /// What a strict node lets out at the turn's end, in order, and the bytes of it.
-    held: Vec<Effect>,
-    held_bytes: usize,
+    pub held: Vec<Effect>,
+    pub held_bytes: usize,
     /// Who waits for it to be deleted.
-    deleters: Vec<oneshot::Sender<bool>>,
-    wants_to_retire: bool,
-    is_stopping: bool,
+    pub deleters: Vec<oneshot::Sender<bool>>,
+    pub wants_to_retire: bool,
+    pub is_stopping: bool,
 }
 
 impl Actor {
     pub fn new(name: DocName, shared: Arc<Shared>, letters: Letters) -> Self {
-        Self { name, shared, letters, members: BTreeMap::new(), behind: BTreeSet::new() }
+        let beat = Beat::of(name.clone());
+        shared.faults.watched.add(&beat);
+        Self {
+            name,
+            shared,
+            letters,
+            members: BTreeMap::new(),
+            behind: BTreeSet::new(),
+            backlog: Backlog::default(),
+            flags: BTreeMap::new(),
+            has_more: false,
+            beat,
+            blame: Blame::default(),
+            faults: VecDeque::new(),
+        }
     }
 
     /// Loads before it reads mail, so mail waits (S3), and serves until nobody has the document open.
@@ -82,15 +136,16 @@ impl Actor {
         while let Some(opened) = self.open().await {
             match self.serve(opened).await {
                 End::Done => break,
-                End::Deleted => {}
-                End::Reload => drop(self.shared.metrics.faults.inc()),
+                End::Deleted | End::Reload => {}
+                End::Rest if self.rest().await => {}
+                End::Rest => break,
             }
         }
         self.give_up(CloseCode::Later);
         self.shared.metrics.documents.dec();
     }
 
-    async fn open(&mut self) -> Option<Opened> {
+    pub(super) async fn open(&mut self) -> Option<Opened> {
         let started = Instant::now();
         let loading = tokio::time::timeout(self.shared.config.timing.load_max, self.shared.load(self.name.clone()));
         let mut stopping = self.shared.stopping.subscribe();
@@ -122,6 +177,7 @@ impl Actor {
 
     /// Who comes later meets another actor; who has come already is closed.
     fn give_up(&mut self, code: CloseCode) {
+        self.letters.signals.broken.fetch_or(code == CloseCode::Broken, Ordering::Release);
         self.shared.registry.forget(&self.name, &self.letters.signals);
         self.turn_away(code);
     }
@@ -150,11 +206,19 @@ impl Actor {
     fn turn_away(&mut self, code: CloseCode) {
         self.close_all(code);
         self.letters.mail.close();
+        while let Some(Waiting { mail, .. }) = self.backlog.pop() {
+            self.turn_down(mail, code);
+        }
         while let Ok(mail) = self.letters.mail.try_recv() {
-            if let Mail::Join { outbox, .. } = mail {
-                self.shared.metrics.closed(code.number());
-                outbox.close(code);
-            }
+            self.turn_down(mail, code);
+        }
+    }
+
+    /// Doesn't take mail. Dropping it tells who waits for an answer.
+    pub(super) fn turn_down(&self, mail: Mail, code: CloseCode) {
+        if let Mail::Join { outbox, .. } = mail {
+            self.shared.metrics.closed(code.number());
+            outbox.close(code);
         }
     }
 
@@ -165,7 +229,9 @@ impl Actor {
             let mut first = None;
             let mut stops = false;
             tokio::select! {
-                mail = self.letters.mail.recv() => match mail {
+                // Not all of the mail of a turn may be handled in one.
+                () = std::future::ready(()), if self.has_more => {}
+                mail = self.letters.mail.recv(), if !self.has_more => match mail {
                     Some(mail) => first = Some(mail),
                     None => return End::Done,
                 },
@@ -178,52 +244,38 @@ impl Actor {
             }
             match self.turn(&mut opened, first, stops).await {
                 Ok(None) => {}
-                Ok(Some(End::Reload)) | Err(Fault) => return self.abandon(opened).await,
                 Ok(Some(end)) => return end,
+                Err(Fault) => match self.recover(opened).await {
+                    Ok(renewed) => opened = renewed,
+                    Err(end) => return end,
+                },
             }
-        }
-    }
-
-    /// Lets go of a document that can't be trusted: none of it is run again, not even its destructor. What it
-    /// appended is waited for, so that it's there when the document is loaded anew.
-    async fn abandon(&mut self, opened: Opened) -> End {
-        tracing::error!(document = %self.name, "the document had a fault; it's loaded anew");
-        let Opened { document, mut progress, appended, .. } = opened;
-        std::mem::forget(document);
-        self.close_all(CloseCode::Broken);
-        tokio::select! {
-            biased;
-            durable = progress.wait_for(|progress| !progress.has_failed && progress.through >= appended) => {
-                if durable.is_ok() { End::Reload } else { End::Done }
-            }
-            () = self.shared.writer.failed() => End::Done,
         }
     }
 
     /// Takes what waits, at most what waits now, then lets what came of it go out (F7).
     async fn turn(&mut self, opened: &mut Opened, first: Option<Mail>, stops: bool) -> Result<Option<End>, Fault> {
         let started = Instant::now();
-        // Flags are taken before the mail: who has left sent all its mail before, so that is among what is read now.
-        let flags = self.letters.signals.take();
-        let mut waiting = self.letters.mail.len();
-        let mut mail = first;
+        self.gather(first);
         self.on_space(opened).await?;
         if self.shared.writer.has_failed() {
             // Before the mail: nothing of it may be acknowledged any more, not even at `memory`.
             self.on_progress(opened).await?;
         }
-        loop {
-            match mail.take() {
-                Some(mail) => self.on_mail(opened, mail).await?,
-                None if waiting == 0 => break,
-                None => {}
-            }
-            if waiting > 0 {
-                waiting -= 1;
-                mail = self.letters.mail.try_recv().ok();
+        let portion = self.backlog.portion(|hash| self.shared.faults.suspects_message(hash));
+        // Until the turn has ended: what it brings is merged and encoded then.
+        let _mark = portion.mark(&self.name).and_then(|what| self.shared.faults.mark(&what));
+        for _ in 0..portion.count {
+            let Some(waiting) = self.backlog.pop() else { break };
+            match portion.suspect {
+                Some(hash) => self.on_suspect(opened, waiting.mail, hash).await?,
+                None => self.on_waiting(opened, waiting).await?,
             }
         }
-        for (session, flags) in flags {
+        self.has_more |= !self.backlog.is_empty();
+        while self.backlog.is_empty()
+            && let Some((session, flags)) = self.flags.pop_first()
+        {
             self.on_flags(opened, session, flags).await?;
         }
         self.on_progress(opened).await?;
@@ -261,16 +313,19 @@ impl Actor {
         if opened.document.has_ended() {
             return Some(End::Reload);
         }
-        let mail = &self.letters.mail;
-        let is_retired = self.shared.registry.retire(&self.name, &self.letters.signals, || mail.is_empty());
-        is_retired.then_some(End::Done)
+        self.may_retire().then_some(End::Done)
     }
 
-    async fn on_mail(&mut self, opened: &mut Opened, mail: Mail) -> Result<(), Fault> {
+    /// Whether nobody can reach the document any more.
+    pub(super) fn may_retire(&self) -> bool {
+        let has_no_mail = || self.letters.mail.is_empty() && self.backlog.is_empty();
+        self.shared.registry.retire(&self.name, &self.letters.signals, has_no_mail)
+    }
+
+    pub(super) async fn on_mail(&mut self, opened: &mut Opened, mail: Mail) -> Result<(), Fault> {
         match mail {
             Mail::Join { session, kind, request, outbox } => {
-                let is_peer = matches!(kind, Kind::Peer(_));
-                self.members.insert(session, Member { outbox, request, is_peer });
+                self.members.insert(session, Member::new(outbox, request, &kind));
                 self.count(|metrics| metrics.sessions.inc());
                 self.step(opened, Event::Joined { session, kind }).await
             }
@@ -279,12 +334,17 @@ impl Actor {
                 self.shared.metrics.bytes_in.inc_by(message.len() as u64);
                 self.step(opened, Event::Received { session, message }).await
             }
-            Mail::Reauthorized { session, right } => self.step(opened, Event::Reauthorized { session, right }).await,
+            Mail::Reauthorized { session, right } => {
+                if let (Some(member), Ok(kind)) = (self.members.get_mut(&session), &right) {
+                    member.identity = identity_of(kind);
+                }
+                self.step(opened, Event::Reauthorized { session, right }).await
+            }
             // Dropping it tells who waits for it.
             Mail::Task(_) if opened.document.has_ended() => Ok(()),
             Mail::Task(task) => {
                 let now = self.shared.clock.now();
-                guarded(|| task(&mut opened.document, now, &mut opened.effects))?;
+                self.together(opened, Blame::default(), |document, effects| task(document, now, effects))?;
                 self.perform(opened).await
             }
             Mail::Delete { .. } if opened.document.has_ended() && opened.deleters.is_empty() => Ok(()),
@@ -305,7 +365,8 @@ impl Actor {
     }
 
     async fn on_flags(&mut self, opened: &mut Opened, session: SessionId, flags: Flags) -> Result<(), Fault> {
-        if flags.has_drained && self.is_not_behind(session) {
+        if flags.has_drained {
+            self.is_not_behind(session);
             self.step(opened, Event::Drained { session }).await?;
         }
         if flags.has_left {
@@ -338,14 +399,51 @@ impl Actor {
         self.step(opened, Event::StoreLow { is_low }).await
     }
 
-    async fn step(&mut self, opened: &mut Opened, event: Event) -> Result<(), Fault> {
+    pub(super) async fn step(&mut self, opened: &mut Opened, event: Event) -> Result<(), Fault> {
         let now = self.shared.clock.now();
-        guarded(|| opened.document.handle(now, event, &mut opened.effects))?;
+        self.handle(opened, now, event)?;
         self.perform(opened).await
     }
 
-    /// Does what the core asks for, in its order.
-    async fn perform(&mut self, opened: &mut Opened) -> Result<(), Fault> {
+    fn handle(&mut self, opened: &mut Opened, now: Now, event: Event) -> Result<(), Fault> {
+        let message = match &event {
+            Event::Received { session, message } => Some(self.in_hand(*session, message)),
+            _ => None,
+        };
+        let blame = Blame { session: session_of(&event), message };
+        self.together(opened, blame, |document, effects| document.handle(now, event, effects))
+    }
+
+    /// Lets the core work, beside other documents.
+    pub(super) fn together(
+        &mut self,
+        opened: &mut Opened,
+        blame: Blame,
+        work: impl FnOnce(&mut Document, &mut Vec<Effect>),
+    ) -> Result<(), Fault> {
+        self.blame = blame;
+        let _together = self.shared.faults.together();
+        self.guarded(opened, work)
+    }
+
+    /// The one place where a panic of yrs, or of the embedding program's closure, is stopped, and where a hang is noticed.
+    pub(super) fn guarded(
+        &self,
+        opened: &mut Opened,
+        work: impl FnOnce(&mut Document, &mut Vec<Effect>),
+    ) -> Result<(), Fault> {
+        let _busy = self.beat.begin(self.blame.message.clone());
+        let Opened { document, effects, .. } = opened;
+        match catch_unwind(AssertUnwindSafe(|| work(document, effects))) {
+            Ok(()) if !document.is_broken() => Ok(()),
+            _ => Err(Fault),
+        }
+    }
+
+    /// Does what the core asks for, in its order. After a fault the rest is done too, but for what may bring the core more to do:
+    /// that is held back.
+    pub(super) async fn perform(&mut self, opened: &mut Opened) -> Result<(), Fault> {
+        let mut done = Ok(());
         let mut effects = std::mem::take(&mut opened.effects);
         for effect in effects.drain(..) {
             match effect {
@@ -358,10 +456,11 @@ impl Actor {
                     opened.writer.delete(through, clients).await;
                 }
                 Effect::Compact { through, snapshot } => opened.writer.compact(through, snapshot).await,
+                effect @ (Effect::Send { .. } | Effect::Close { .. }) if done.is_err() => opened.held.push(effect),
                 effect @ (Effect::Send { .. } | Effect::Close { .. }) if self.shared.is_strict => {
-                    self.hold(opened, effect).await?;
+                    done = self.hold(opened, effect).await;
                 }
-                Effect::Send { to, content, message } => self.send(opened, to, content, &message)?,
+                Effect::Send { to, content, message } => done = self.send(opened, to, content, &message),
                 Effect::Acknowledge { session, durable, refused } => {
                     if let Some(member) = self.members.get(&session) {
                         let durability = self.shared.given(opened.document.durability());
@@ -370,8 +469,11 @@ impl Actor {
                 }
                 Effect::Close { session, code } => self.close(session, code),
                 Effect::Refused { session, reason } => {
-                    self.shared.metrics.refused(reason.label());
+                    self.shared.metrics.refused_by(reason.label(), reason.rule());
                     tracing::debug!(document = %self.name, ?session, ?reason, "refused");
+                    if let Some(in_hand) = self.blame.message.as_ref().filter(|_| reason.is_the_bytes_alone()) {
+                        self.shared.faults.remember(&in_hand.message);
+                    }
                 }
                 Effect::Retire => opened.wants_to_retire = true,
             }
@@ -380,7 +482,7 @@ impl Actor {
         if effects.capacity() <= EFFECTS_KEPT_MAX && opened.effects.is_empty() {
             opened.effects = effects;
         }
-        Ok(())
+        done
     }
 
     /// Keeps back what would show somebody something: a turn waits once, and not for each message (D9).
@@ -399,19 +501,23 @@ impl Actor {
         }
         let may_be_shown = self.may_be_shown(opened).await;
         opened.held_bytes = 0;
+        let mut done = Ok(());
         for effect in std::mem::take(&mut opened.held) {
             match effect {
-                Effect::Send { to, content, message } if may_be_shown => self.send(opened, to, content, &message)?,
+                effect if done.is_err() => opened.held.push(effect),
+                Effect::Send { to, content, message } if may_be_shown => {
+                    done = self.send(opened, to, content, &message)
+                }
                 Effect::Close { session, code } => self.close(session, code),
                 _ => {}
             }
         }
-        Ok(())
+        done
     }
 
     /// On a strict node, waits until the store has all that was appended (D9). Every message waits, for an answer or a caret can
     /// tell of an edit as well as the edit itself. `false` if the store has failed: then the sessions are about to be closed.
-    async fn may_be_shown(&self, opened: &Opened) -> bool {
+    async fn may_be_shown(&mut self, opened: &Opened) -> bool {
         // A receiver of its own: on the other, what it sees now must be news later, for what is acknowledged.
         let mut progress = opened.progress.clone();
         tokio::select! {
@@ -425,34 +531,34 @@ impl Actor {
 
     fn send(&mut self, opened: &mut Opened, to: Audience, content: Content, message: &Bytes) -> Result<(), Fault> {
         let mut overflowed = Vec::new();
-        let mut push = |session: &SessionId, member: &Member| {
-            if !member.outbox.try_push(message.clone()) {
-                overflowed.push(*session);
+        let mut push = |session: SessionId, member: &Member| {
+            if !member.outbox.try_push(message.clone(), content) {
+                overflowed.push(session);
             }
         };
-        match to {
-            Audience::One(session) => drop(self.members.get(&session).map(|member| push(&session, member))),
-            Audience::All => self.members.iter().for_each(|(session, member)| push(session, member)),
-            Audience::Clients => self.members.iter().filter(|(_, m)| !m.is_peer).for_each(|(s, m)| push(s, m)),
-            Audience::Peers => self.members.iter().filter(|(_, m)| m.is_peer).for_each(|(s, m)| push(s, m)),
+        if let Audience::One(session) = to {
+            if let Some(member) = self.members.get_mut(&session) {
+                member.is_greeted |= content == Content::Question;
+                push(session, member);
+            }
+        } else {
+            let meant = self.members.iter().filter(|(_, member)| member.is_in(to));
+            meant.for_each(|(session, member)| push(*session, member));
         }
         for session in overflowed {
             if self.behind.insert(session) {
                 self.shared.metrics.behind.inc();
             }
             let now = self.shared.clock.now();
-            guarded(|| opened.document.handle(now, Event::Overflowed { session, content }, &mut opened.effects))?;
+            self.handle(opened, now, Event::Overflowed { session, content })?;
         }
         Ok(())
     }
 
-    /// Whether the session was behind until now.
-    fn is_not_behind(&mut self, session: SessionId) -> bool {
-        let was_behind = self.behind.remove(&session);
-        if was_behind {
+    fn is_not_behind(&mut self, session: SessionId) {
+        if self.behind.remove(&session) {
             self.shared.metrics.behind.dec();
         }
-        was_behind
     }
 
     fn remove(&mut self, session: SessionId) -> Option<Member> {
@@ -467,14 +573,14 @@ impl Actor {
         self.letters.signals.sessions.store(self.members.len(), Ordering::Relaxed);
     }
 
-    fn close(&mut self, session: SessionId, code: CloseCode) {
+    pub(super) fn close(&mut self, session: SessionId, code: CloseCode) {
         if let Some(member) = self.remove(session) {
             self.shared.metrics.closed(code.number());
             member.outbox.close(code);
         }
     }
 
-    fn close_all(&mut self, code: CloseCode) {
+    pub(super) fn close_all(&mut self, code: CloseCode) {
         let all: Vec<_> = self.members.keys().copied().collect();
         for session in all {
             self.close(session, code);
@@ -482,9 +588,31 @@ impl Actor {
     }
 }
 
-/// The one place where a panic of yrs, or of the embedding program's closure, is stopped.
-fn guarded(work: impl FnOnce()) -> Result<(), Fault> {
-    catch_unwind(AssertUnwindSafe(work)).map_err(|_| Fault)
+impl Member {
+    fn new(outbox: Arc<Outbox>, request: Arc<Request>, kind: &Kind) -> Self {
+        let is_peer = matches!(kind, Kind::Peer(_));
+        Self { outbox, request, identity: identity_of(kind), is_peer, is_greeted: false }
+    }
+}
+
+fn identity_of(kind: &Kind) -> Identity {
+    match kind {
+        Kind::Client { identity, .. } => identity.clone(),
+        Kind::Peer(_) => Identity::anonymous(),
+    }
+}
+
+/// Which session an event is about.
+fn session_of(event: &Event) -> Option<SessionId> {
+    match event {
+        Event::Joined { session, .. }
+        | Event::Received { session, .. }
+        | Event::Reauthorized { session, .. }
+        | Event::Drained { session }
+        | Event::Overflowed { session, .. }
+        | Event::Left { session } => Some(*session),
+        _ => None,
+    }
 }
 
 async fn at(wake: Option<tokio::time::Instant>) {

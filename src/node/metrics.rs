@@ -35,11 +35,20 @@ pub struct Metrics {
     pub bytes_out: Count,
     /// Documents that had to be dropped and loaded anew after a fault.
     pub faults: Count,
+    /// Documents that were let go of after a fault, in memory, for nothing of them may be run again.
+    pub leaked: Count,
+    /// Messages that were put into the quarantine.
+    pub quarantined: Count,
+    /// Messages and documents that were in flight when the process ended, and weren't taken alone yet.
+    pub suspects: Level,
+    /// Whether a document does one thing for ever: 1 or 0.
+    pub stuck: Level,
     /// Whether the store's disk is almost full: 1 or 0.
     pub store_low: Level,
     /// Bytes that are free for the store; nothing if it knows no bound.
     space: Family<NoLabels, Level>,
     refusals: Family<ReasonLabel, Count>,
+    refusals_by_rule: Family<RuleLabel, Count>,
     closes: Family<CodeLabel, Count>,
     handle: Histogram,
     load: Histogram,
@@ -48,6 +57,11 @@ pub struct Metrics {
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct ReasonLabel {
     reason: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct RuleLabel {
+    rule: &'static str,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -68,9 +82,14 @@ impl Metrics {
             messages_out: Count::default(),
             bytes_out: Count::default(),
             faults: Count::default(),
+            leaked: Count::default(),
+            quarantined: Count::default(),
+            suspects: Level::default(),
+            stuck: Level::default(),
             store_low: Level::default(),
             space: Family::default(),
             refusals: Family::default(),
+            refusals_by_rule: Family::default(),
             closes: Family::default(),
             handle: Histogram::new(exponential_buckets(0.000_01, 4.0, 10)),
             load: Histogram::new(exponential_buckets(0.000_1, 4.0, 10)),
@@ -90,9 +109,14 @@ impl Metrics {
         to.register("messages_sent", "Messages to clients", self.messages_out.clone());
         to.register_with_unit("sent", "Bytes of messages to clients", Unit::Bytes, self.bytes_out.clone());
         to.register("document_faults", "Documents dropped and loaded anew after a fault", self.faults.clone());
+        to.register("documents_leaked", "Documents let go of in memory after a fault", self.leaked.clone());
+        to.register("messages_quarantined", "Messages that a document failed over", self.quarantined.clone());
+        to.register("suspects", "What was in flight when the process ended", self.suspects.clone());
+        to.register("stuck", "Whether a document does one thing for ever", self.stuck.clone());
         to.register("store_low", "Whether the store's disk is almost full", self.store_low.clone());
         to.register_with_unit("store_space", "Bytes that are free for the store", Unit::Bytes, self.space.clone());
         to.register("refusals", "Refused or skipped: frames, requests, connections", self.refusals.clone());
+        to.register("refusals_by_rule", "Refused or skipped in documents", self.refusals_by_rule.clone());
         to.register("sessions_closed", "Sessions that the server has closed", self.closes.clone());
         to.register_with_unit("handle", "Time in the core for one turn", Unit::Seconds, self.handle.clone());
         to.register_with_unit("load", "Time to load a document", Unit::Seconds, self.load.clone());
@@ -101,6 +125,12 @@ impl Metrics {
     /// Counts something that was refused.
     pub fn refused(&self, reason: &'static str) {
         self.refusals.get_or_create(&ReasonLabel { reason }).inc();
+    }
+
+    /// Counts something that was refused for a rule of the core.
+    pub(crate) fn refused_by(&self, reason: &'static str, rule: &'static str) {
+        self.refused(reason);
+        self.refusals_by_rule.get_or_create(&RuleLabel { rule }).inc();
     }
 
     /// Counts a session that the server has closed.

@@ -2,19 +2,28 @@
 
 pub mod access;
 mod actor;
+mod backlog;
 pub(crate) mod backup;
+mod faults;
 mod handle;
+mod hashes;
+mod hung;
+mod loading;
 mod mailbox;
 mod metrics;
 mod outbox;
+mod recovery;
 mod registry;
 mod signals;
 mod space;
+mod watchdog;
 
 use std::fmt;
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures_util::{StreamExt, stream};
@@ -30,18 +39,22 @@ pub use metrics::Metrics;
 pub use outbox::Outgoing;
 
 use crate::config::{Config, InvalidConfig};
-use crate::document::{Access, CloseCode, Document, Kind, Millis, Now, OpenError, STACK_BYTES, StoreLow, WallTime};
-use crate::id::{ClientId, DocName, Seq, SessionId};
+use crate::document::{
+    Access, CloseCode, Document, Kind, Millis, Now, OpenError, Planted, STACK_BYTES, StoreLow, WallTime,
+};
+use crate::id::{ClientId, DocName, SessionId};
 pub use crate::store::Durability;
 use crate::store::writer::Writer;
 use crate::store::{MemoryStore, Store, StoreError};
 use access::{Hook, Open};
 use actor::Actor;
+use faults::Faults;
 use mailbox::{Mail, Mailbox};
 use outbox::Outbox;
 use registry::Registry;
 use signals::Signals;
 use space::Space;
+use watchdog::Stuck;
 
 /// Documents whose sessions are asked about at the same time.
 const QUESTIONS_MAX: usize = 16;
@@ -70,6 +83,8 @@ struct Inner {
     shared: Arc<Shared>,
     authorize: Hook,
     runtime: Option<Runtime>,
+    /// The watchdog stops when this is gone.
+    _watching: mpsc::Sender<()>,
     sessions: AtomicU64,
     /// How often everybody's access was to be asked for anew.
     rounds: AtomicU64,
@@ -90,6 +105,10 @@ pub(crate) struct Shared {
     is_strict: bool,
     /// Whether the store's disk is almost full (D5).
     low: watch::Sender<bool>,
+    faults: Faults,
+    /// A document that does one thing for ever, once there's one.
+    stuck: watch::Sender<Option<Stuck>>,
+    planted: Option<Planted>,
     inbound: Arc<Semaphore>,
     backups: Arc<Semaphore>,
     blocking: runtime::Handle,
@@ -113,6 +132,9 @@ pub enum StartError {
     /// The configuration can't work.
     #[error(transparent)]
     Config(#[from] InvalidConfig),
+    /// What the store keeps of faults can't be read or written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// The system gave no threads.
     #[error("threads can't be started: {0}")]
     Threads(#[from] io::Error),
@@ -160,6 +182,8 @@ enum LoadError {
     Open(#[from] OpenError),
     #[error("a panic while it was loaded")]
     Panicked,
+    #[error("loading it has ended the process twice; remove {path} to have it tried again", path = .0.display())]
+    Quarantined(PathBuf),
 }
 
 /// Makes a [`Node`].
@@ -169,6 +193,7 @@ pub struct NodeBuilder {
     durability: Durability,
     is_strict: bool,
     authorize: Hook,
+    planted: Option<Planted>,
 }
 
 impl NodeBuilder {
@@ -210,10 +235,18 @@ impl NodeBuilder {
         self
     }
 
+    /// Plants something that may fail where yrs could, to see what comes of it.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn planted(mut self, planted: Planted) -> Self {
+        self.planted = Some(planted);
+        self
+    }
+
     /// Starts the node's threads.
     ///
     /// # Errors
-    /// If the configuration can't work, or the system gives no threads.
+    /// If the configuration can't work, the system gives no threads, or what the store keeps of faults can't be read.
     pub fn start(self) -> Result<Node, StartError> {
         self.config.check()?;
         let runtime = runtime::Builder::new_multi_thread()
@@ -222,7 +255,8 @@ impl NodeBuilder {
             .max_blocking_threads(BLOCKING_THREADS)
             .enable_time()
             .build()?;
-        let writer = Writer::start(self.store.clone(), self.config.limits.store_queue_bytes_max)?;
+        let faults = Faults::open(&*self.store, &self.config.limits)?;
+        let writer = Writer::start(self.store.clone(), self.config.limits.store_queue_bytes_max, faults.turnstile())?;
         let shared = Shared {
             inbound: Arc::new(Semaphore::new(self.config.limits.inbound_bytes_max)),
             backups: Arc::new(Semaphore::new(self.config.limits.backups_max)),
@@ -236,9 +270,14 @@ impl NodeBuilder {
             clock: Clock { start: Instant::now() },
             stopping: watch::channel(false).0,
             low: watch::channel(false).0,
+            faults,
+            stuck: watch::channel(None).0,
+            planted: self.planted,
             blocking: runtime.handle().clone(),
         };
         let shared = Arc::new(shared);
+        shared.metrics.suspects.set(shared.faults.suspected() as i64);
+        let watching = hung::watch(&shared)?;
         // Before anybody comes, so that nobody is promised anything that can't be kept.
         let space = space::look(&shared, Space::Unbounded);
         runtime.spawn(space::watch(Arc::downgrade(&shared), space));
@@ -246,6 +285,7 @@ impl NodeBuilder {
             shared,
             authorize: self.authorize,
             runtime: Some(runtime),
+            _watching: watching,
             sessions: AtomicU64::new(1),
             rounds: AtomicU64::new(0),
         };
@@ -262,6 +302,7 @@ impl Node {
             durability: Durability::Local,
             is_strict: false,
             authorize: Arc::new(Open(Access::Write)),
+            planted: None,
         }
     }
 
@@ -416,9 +457,9 @@ impl Node {
         self.shared().given(asked.unwrap_or(self.shared().durability))
     }
 
-    /// Whether it takes sessions: the store works, and the node isn't stopping.
+    /// Whether it takes sessions: the store works, every document gets on, and the node isn't stopping.
     pub fn is_ready(&self) -> bool {
-        !self.is_stopping() && !self.has_store_failed()
+        !self.is_stopping() && !self.has_store_failed() && self.stuck_document().is_none()
     }
 
     /// Whether it's stopping.
@@ -455,6 +496,24 @@ impl Node {
     /// it, and start another once the log's reason is dealt with.
     pub async fn store_failed(&self) {
         self.shared().writer.failed().await;
+    }
+
+    /// Waits until a document does one thing for ever (`Timing::handle_max`), and gives its name. Nothing within the process can
+    /// stop that, and it takes one of the node's threads: start the process anew. What was acknowledged is stored, and the message
+    /// that the document can't get over is in the quarantine: the next process won't take it.
+    pub async fn stuck(&self) -> DocName {
+        let mut stuck = self.shared().stuck.subscribe();
+        // The sender outlives this, for `self` has it.
+        let found = stuck.wait_for(Option::is_some).await.ok().and_then(|stuck| stuck.clone());
+        match found {
+            Some(stuck) => stuck.document,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// The document that does one thing for ever, if there's one.
+    pub fn stuck_document(&self) -> Option<DocName> {
+        self.shared().stuck.borrow().as_ref().map(|stuck| stuck.document.clone())
     }
 
     /// Whether the store has given up.
@@ -513,19 +572,6 @@ impl Shared {
     /// What is given of a durability that is asked for: no store gives more than its own.
     fn given(&self, asked: Durability) -> Durability {
         asked.min(self.store.durability())
-    }
-
-    /// Loads and opens a document on a thread that may block and has a large stack.
-    async fn load(self: &Arc<Self>, name: DocName) -> Result<(Document, Seq), LoadError> {
-        let shared = self.clone();
-        let loading = self.blocking.spawn_blocking(move || {
-            let mut stored = shared.store.load(&name)?;
-            stored.durability.get_or_insert(shared.durability);
-            let through = stored.last_seq();
-            let document = Document::open(&stored, drawn_client(), shared.config.clone(), shared.clock.now())?;
-            Ok((document, through))
-        });
-        loading.await.map_err(|_| LoadError::Panicked)?
     }
 }
 

@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 
 use super::signals::Signals;
 use crate::config::Limits;
-use crate::document::{CloseCode, Durability};
+use crate::document::{CloseCode, Content, Durability};
 use crate::id::SessionId;
 
 /// Something for a session.
@@ -44,6 +44,8 @@ struct State {
     bytes: usize,
     /// It was full, and takes nothing until all of it has gone (F5).
     is_behind: bool,
+    /// The document is to be told when all of it has gone.
+    tells: bool,
     acknowledged: Option<(u64, u64, Durability)>,
     closed: Option<CloseCode>,
 }
@@ -66,7 +68,7 @@ impl Outbox {
 
     /// Puts a message in. `false` if it's dropped, for the session is behind, or is from now on. An empty outbox takes a
     /// message of any size.
-    pub fn try_push(&self, message: Bytes) -> bool {
+    pub fn try_push(&self, message: Bytes, content: Content) -> bool {
         let mut state = self.state();
         if state.closed.is_some() {
             return true;
@@ -76,6 +78,7 @@ impl Outbox {
         if state.is_behind {
             return false;
         }
+        state.tells |= content == Content::Answer;
         state.bytes += message.len();
         state.queue.push_back(message);
         drop(state);
@@ -108,7 +111,7 @@ impl Outbox {
     pub fn try_next(&self) -> Option<Outgoing> {
         let mut state = self.state();
         let next = state.take();
-        if next.is_none() && std::mem::take(&mut state.is_behind) {
+        if next.is_none() && state.must_tell() {
             drop(state);
             self.signals.drained(self.session);
         }
@@ -131,6 +134,12 @@ impl Outbox {
 }
 
 impl State {
+    /// Whether the document is to be told that it's empty; once.
+    fn must_tell(&mut self) -> bool {
+        let was_behind = std::mem::take(&mut self.is_behind);
+        std::mem::take(&mut self.tells) || was_behind
+    }
+
     fn take(&mut self) -> Option<Outgoing> {
         if let Some((durable, refused, durability)) = self.acknowledged.take() {
             return Some(Outgoing::Acknowledged { durable, refused, durability });

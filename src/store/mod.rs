@@ -9,6 +9,8 @@ pub mod disk;
 #[cfg(feature = "node")]
 pub mod dump;
 #[cfg(feature = "node")]
+pub mod faults;
+#[cfg(feature = "node")]
 pub mod file_system;
 mod memory;
 #[cfg(feature = "node")]
@@ -83,6 +85,13 @@ pub trait Store: Send + Sync + 'static {
 
     /// Which node it belongs to; `None` if it doesn't outlive the node.
     fn node(&self) -> Option<NodeId> {
+        None
+    }
+
+    /// Where the node may keep what it knows of faults, so that it's known after a crash: a folder that outlives the process, and
+    /// that no other process has. `None`: nowhere, and the node forgets it when it ends.
+    #[cfg(feature = "node")]
+    fn folder(&self) -> Option<faults::Folder> {
         None
     }
 

@@ -3,8 +3,8 @@
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::mpsc as blocking;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::thread;
 
 use bytes::Bytes;
@@ -59,15 +59,16 @@ struct Job {
 }
 
 impl Writer {
-    /// Starts the threads in front of `store`. At most `bytes_max` bytes wait for them; more make their documents wait.
-    pub fn start(store: Arc<dyn Store>, bytes_max: usize) -> io::Result<Self> {
+    /// Starts the threads in front of `store`. At most `bytes_max` bytes wait for them; more make their documents wait. While a
+    /// snapshot is checked, which yrs does, `turnstile` is held together with others.
+    pub fn start(store: Arc<dyn Store>, bytes_max: usize, turnstile: Arc<RwLock<()>>) -> io::Result<Self> {
         let (jobs, queue) = mpsc::channel(QUEUE_JOBS);
         let (compactions, waiting) = blocking::channel();
         let (fail, failed) = watch::channel(false);
         let fail = Arc::new(fail);
         let (its_store, its_fail) = (store.clone(), fail.clone());
         let compactor = thread::Builder::new().name("y-mesh-compact".into()).stack_size(STACK_BYTES);
-        compactor.spawn(move || compact(&*its_store, &waiting, &its_fail))?;
+        compactor.spawn(move || compact(&*its_store, &waiting, &its_fail, &turnstile))?;
         thread::Builder::new().name("y-mesh-store".into()).spawn(move || write(&*store, queue, &compactions, &fail))?;
         let bytes = Arc::new(Semaphore::new(bytes_max));
         Ok(Self { jobs, bytes, bytes_max, failed })
@@ -176,13 +177,17 @@ fn write_all(store: &dyn Store, jobs: &[Job]) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn compact(store: &dyn Store, waiting: &blocking::Receiver<Job>, fail: &watch::Sender<bool>) {
+fn compact(store: &dyn Store, waiting: &blocking::Receiver<Job>, fail: &watch::Sender<bool>, turnstile: &RwLock<()>) {
     while let Ok(job) = waiting.recv() {
         let Work::Compact(snapshot) = &job.work else { continue };
         if *fail.borrow() {
             continue;
         }
-        match catch_unwind(|| check_snapshot(snapshot)) {
+        let checked = {
+            let _together = turnstile.read().unwrap_or_else(PoisonError::into_inner);
+            catch_unwind(|| check_snapshot(snapshot))
+        };
+        match checked {
             Ok(Ok(())) => attempt(fail, || store.compact(&job.name, job.seq, snapshot)),
             // The records stay, so nothing is lost.
             Ok(Err(error)) => {

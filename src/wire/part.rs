@@ -8,6 +8,7 @@ use super::{Malformed, Refusal};
 use crate::id::{ClientId, Clock};
 
 const KIND: u8 = 0x1f;
+const DELETED: u8 = 1;
 const ANY: u8 = 8;
 
 /// The struct without its units before `from`, as Yjs would write it (`Item.js`, `writeStructs` of `encoding.js`).
@@ -18,12 +19,30 @@ pub fn rest(client: ClientId, whole: &Struct<'_>, from: Clock) -> Vec<u8> {
         write_var_uint(&mut out, left);
         return out;
     };
+    let mut out = head(client, whole, item, from);
+    write_rest(&mut out, item, (from - whole.start) as usize, left);
+    out
+}
+
+/// The units of an item from `from` on, as deleted.
+pub fn deleted_rest(client: ClientId, whole: &Struct<'_>, from: Clock) -> Vec<u8> {
+    let Body::Item(item) = &whole.body else { return rest(client, whole, from) };
+    let mut out = head(client, whole, item, from);
+    out[0] = out[0] & !KIND | DELETED;
+    write_var_uint(&mut out, u64::from(whole.end - from));
+    out
+}
+
+/// All of an item but its content.
+fn head(client: ClientId, whole: &Struct<'_>, item: &Item<'_>, from: Clock) -> Vec<u8> {
+    if from == whole.start {
+        return whole.bytes[..whole.bytes.len() - item.bytes.len()].to_vec();
+    }
     let mut out = vec![whole.bytes[0] | HAS_ORIGIN];
     write_id(&mut out, Id { client, clock: from - 1 });
     if let Some(id) = item.right_origin {
         write_id(&mut out, id);
     }
-    write_rest(&mut out, item, (from - whole.start) as usize, left);
     out
 }
 

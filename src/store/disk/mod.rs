@@ -27,6 +27,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
+use super::faults::Folder;
 use super::file_system::{FileSystem, System};
 use super::{Append, Durability, Store, StoreError};
 use crate::document::Stored;
@@ -362,6 +363,10 @@ impl Store for DiskStore {
 
     fn node(&self) -> Option<NodeId> {
         Some(self.node)
+    }
+
+    fn folder(&self) -> Option<Folder> {
+        Some(Folder { file_system: self.file_system.clone(), path: self.path.clone() })
     }
 
     fn close(&self) -> Result<(), StoreError> {

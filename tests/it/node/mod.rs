@@ -6,7 +6,9 @@ mod faults;
 mod levels;
 mod lifecycle;
 mod low;
+mod panics;
 mod strict;
+mod suspects;
 mod upheaval;
 
 use std::time::Duration;

@@ -181,7 +181,9 @@ fn a2_entries_relayed_for_sibling_tabs_do_not_change_hands() {
     let mut world = World::new();
     let observer = observe(&mut world);
     let (ada, ben) = (open(&mut world, 7, 1, Some("{}")), open(&mut world, 8, 1, Some("{}")));
-    world.say(ada, [awareness(&[(8, 2, Some("{}"))]), awareness(&[(7, 2, Some("{}")), (8, 3, Some("{}"))])]);
+    let relayed = [awareness(&[(8, 2, Some("{}"))]), awareness(&[(7, 2, Some("{}")), (8, 3, Some("{}"))])];
+    world.say(ada, relayed);
+    world.say(ben, [awareness(&[(8, 2, Some("{}"))]), awareness(&[(8, 3, Some("{}"))])]);
     heard(&mut world, observer);
     world.leave(ada);
     assert_eq!(heard(&mut world, observer), [gone(7, 2)]);
@@ -320,8 +322,10 @@ fn a5_who_asks_who_is_here_is_told_alone() {
     let mut world = World::new();
     let observer = observe(&mut world);
     let session = open(&mut world, 7, 1, Some("{}"));
-    world.pop_all(observer);
-    let effects = world.event(Event::Received { session, message: sync::query_awareness() });
+    [observer, session].iter().for_each(|session| drop(world.pop_all(*session)));
+    world.drained(session);
+    world.say(session, [sync::query_awareness()]);
+    let effects = world.event(Event::TurnEnded);
     let sends = sends(&effects);
     assert_eq!((sends.len(), sends[0].0), (1, Audience::One(session)));
     assert_eq!(entries_in(&sends[0].1), [here(7, 1)]);

@@ -165,6 +165,7 @@ fn f5_a_first_sync_step_2_larger_than_the_outbox_arrives() {
     pair.slow = pair.world.join_slow(100, 100);
     let opening = pair.ben.open();
     pair.world.say(pair.slow, opening);
+    pair.world.turn();
     assert!(pair.world.is_behind(pair.slow));
     pair.ends_equal();
 }

@@ -83,6 +83,7 @@ fn i1_who_shares_no_id_with_it_starts_a_new_incarnation() {
     let (mut carol, mut dan) = (Client::new(3), Client::new(4));
     let session = world.join();
     world.say(session, carol.open());
+    world.turn();
     assert_eq!(kinds(&world.pop_all(session))[..2], ["step 1", "step 2"]);
     let second = world.connect(&mut dan);
     let written = carol.write("anew");

@@ -88,6 +88,7 @@ fn f4_a_message_is_encoded_at_most_once_for_all() {
     for session in &sessions {
         world.say(*session, [sync::sync_step_1(&[0])]);
     }
+    world.turn();
     let whole: Vec<_> = sends(&world.effects).into_iter().filter(|(_, m)| kind(m) == "step 2").collect();
     assert_eq!(whole.len(), 50);
     assert!(whole.iter().all(|(_, message)| message.as_ptr() == whole[0].1.as_ptr()), "the bytes are shared");
@@ -131,6 +132,7 @@ fn f6_whoever_was_sent_something_is_not_told_that_the_server_lives() {
     let (quiet, asker) = (world.join(), world.join());
     world.pass(Duration::from_secs(10));
     world.say(asker, [sync::sync_step_1(&[0])]);
+    world.turn();
     [quiet, asker].iter().for_each(|session| drop(world.pop_all(*session)));
     world.pass(Duration::from_secs(12));
     assert_eq!((world.pop_all(quiet).len(), world.pop_all(asker).len()), (1, 0));

@@ -152,6 +152,7 @@ fn d5_who_is_behind_is_asked_when_it_has_caught_up_and_not_told_of_what_is_over(
     let mut ada = Client::new(1);
     let session = world.join_slow(1, usize::MAX);
     world.say(session, [sync::sync_step_1(&[0])]);
+    world.turn();
     assert!(world.is_behind(session));
     set_low(&mut world, true);
     world.say(session, ada.write("x"));

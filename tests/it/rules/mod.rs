@@ -1,5 +1,6 @@
 //! The core's rules, each held by tests whose names begin with its number.
 
+mod answers;
 mod awareness;
 mod behind;
 mod deletion;
@@ -8,6 +9,7 @@ mod fanout;
 mod honest;
 mod levels;
 mod low;
+mod presence;
 mod random;
 mod session;
 mod standing;

@@ -43,7 +43,8 @@ fn s2_sync_step_1_is_answered_with_what_it_lacks() {
     world.say(session, ada.write("def"));
     world.turn();
     let other = world.join();
-    let effects = world.event(Event::Received { session: other, message: sync::sync_step_1(&[1, 1, 3]) });
+    world.say(other, [sync::sync_step_1(&[1, 1, 3])]);
+    let effects = world.event(Event::TurnEnded);
     let sends = sends(&effects);
     assert_eq!((sends.len(), sends[0].0), (1, Audience::One(other)));
     let spans = vet::outline(update_in(&sends[0].1), &vet::Bounds::STORED).unwrap().spans;
@@ -56,9 +57,11 @@ fn s2_a_vector_that_names_what_nobody_has_is_answered_too() {
     let mut ada = Client::new(1);
     let session = world.connect(&mut ada);
     world.say(session, ada.write("abc"));
+    world.turn();
     let other = world.join();
     let ahead = [3, 1, 99, 2, 5, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x0f, 1];
     world.say(other, [sync::sync_step_1(&ahead)]);
+    world.turn();
     assert_eq!(world.closed(other), None);
     assert_eq!(kinds(&world.pop_all(other)), ["step 1", "step 2"]);
 }
@@ -89,7 +92,11 @@ fn s2_many_questions_in_one_message_do_not_multiply_the_answer() {
     let other = world.join();
     let nearly_empty = sync::sync_step_1(&[1, 99, 1]);
     for question in [nearly_empty, sync::sync_step_1(&[0]), sync::query_awareness()] {
-        let effects = world.event(Event::Received { session: other, message: question.repeat(1_000).into() });
+        world.say(other, [question.repeat(1_000).into()]);
+        let effects = world.event(Event::TurnEnded);
+        world.pop_all(other);
+        world.drained(other);
+        assert!(!sends(&effects).is_empty(), "it's answered");
         let bytes: usize = sends(&effects).iter().map(|(_, message)| message.len()).sum();
         assert!(bytes < 50_000, "{question:?} a thousand times is answered with {bytes} bytes");
     }
@@ -167,7 +174,8 @@ fn s5_who_leaves_takes_along_its_own_awareness_and_no_others() {
     let (first, second, third) = (world.connect(&mut ada), world.connect(&mut ben), world.connect(&mut cleo));
     let (shows, relays) = (ben.presence.set(Some("{}")), cleo.presence.set(Some("{}")));
     // Ben's tab relays for Cleo's, which has a session of its own too.
-    world.say(second, [shows, relays]);
+    world.say(second, [shows, relays.clone()]);
+    world.say(third, [relays]);
     world.settle(&mut [(first, &mut ada), (second, &mut ben), (third, &mut cleo)]);
     assert_eq!(ada.presence.others().len(), 2);
     world.leave(second);
@@ -268,4 +276,26 @@ fn s6_a_document_that_is_full_sends_who_comes_away() {
     let mut world = World::with(|config| config.limits.sessions_per_document_max = 1);
     let (first, second) = (world.join(), world.join());
     assert_eq!((world.closed(first), world.closed(second)), (None, Some(CloseCode::Later)));
+}
+
+#[test]
+fn s4_what_is_deleted_is_known_however_it_was_deleted_and_what_isnt_is_refused() {
+    let mut world = World::new();
+    let (mut ada, mut ben) = (Client::new(1), Client::new(2));
+    let (writer, reader) = (world.connect(&mut ada), world.join_reader());
+    world.open(reader, &mut ben);
+    world.say(writer, ada.write("abcdefghij"));
+    for (round, at) in [3, 0, 5, 2, 0].into_iter().enumerate() {
+        world.say(writer, ada.delete(at, 1));
+        let known = sync::sync_step_2(&ada.lacks(&[0]));
+        world.say(reader, [known]);
+        world.turn();
+        assert_eq!(world.acknowledged(reader), (2 + round as u64, round as u64), "round {round}");
+        let mut ahead = Client::new(3);
+        ahead.take(&ada.everything());
+        ahead.delete(0, 1);
+        world.say(reader, [sync::sync_step_2(&ahead.lacks(&[0]))]);
+        world.turn();
+        assert_eq!(world.acknowledged(reader), (2 + round as u64, 1 + round as u64), "round {round}");
+    }
 }

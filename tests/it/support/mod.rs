@@ -9,9 +9,12 @@ pub mod frames;
 pub mod gate;
 pub mod journal;
 pub mod outbox;
+pub mod planted;
 pub mod presence;
 pub mod random;
 pub mod raw;
 pub mod shown;
+#[cfg(feature = "server")]
+pub mod serving;
 pub mod watched;
 pub mod world;

@@ -161,16 +161,15 @@ impl World {
     /// Tells the document that a session's outbox is empty, if it was behind and now is. Gives whether that was so.
     pub fn drained(&mut self, session: SessionId) -> bool {
         let Some(outbox) = self.sessions.get_mut(&session) else { return false };
-        if !outbox.is_behind || !outbox.is_empty() || outbox.closed.is_some() {
+        if !outbox.is_empty() || outbox.closed.is_some() || !outbox.must_tell() {
             return false;
         }
-        outbox.is_behind = false;
         self.event(Event::Drained { session });
         true
     }
 
     fn is_drained(&self, session: SessionId) -> bool {
-        self.sessions.get(&session).is_none_or(|outbox| outbox.is_empty() && !outbox.is_behind)
+        self.sessions.get(&session).is_none_or(|outbox| outbox.is_empty() && !outbox.owes_word())
     }
 
     /// A session is gone, with all that was for it.
@@ -261,11 +260,11 @@ impl World {
         for (session, outbox) in &mut self.sessions {
             let is_meant = match to {
                 Audience::One(one) => one == *session,
-                Audience::All => true,
-                Audience::Clients => !outbox.is_peer,
-                Audience::Peers => outbox.is_peer,
+                Audience::All => outbox.is_greeted,
+                Audience::Clients => outbox.is_greeted && !outbox.is_peer,
+                Audience::Peers => outbox.is_greeted && outbox.is_peer,
             };
-            if is_meant && outbox.closed.is_none() && !outbox.try_push(message) {
+            if is_meant && outbox.closed.is_none() && !outbox.try_push(message, content) {
                 missed.push(*session);
             }
         }

@@ -1,0 +1,339 @@
+//! Where each struct of a document stands: in which shared type, under which key, and between which neighbours it was put.
+//! yrs takes a struct's word for it that its neighbours are in the same place as itself, and that its parent is a type; where
+//! they aren't, it uses memory that it has freed. And of what could never have been put where it says, it makes one thing
+//! now, and another when the document is loaded again. So that is checked here, before it sees the struct.
+//!
+//! Nothing is ever taken away: what was deleted goes when the document is read anew from its snapshot. Work that follows in
+//! one place, like typing, takes no memory.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::causal::Arrival;
+use crate::id::{ClientId, Clock};
+use crate::wire::structs::{Content, Id, Item, Parent, Type};
+
+/// In which shared type something stands, and whether under a key or in the type's sequence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    branch: u32,
+    key: u32,
+}
+
+impl Place {
+    /// What stood there is gone with the type that it was in, and nobody knows any more which that was.
+    pub const GONE: Self = Self { branch: 0, key: 0 };
+
+    /// Whether it's under a key.
+    pub fn is_keyed(self) -> bool {
+        self.key != SEQUENCE
+    }
+}
+
+/// The key of what stands in a type's sequence.
+const SEQUENCE: u32 = 0;
+
+/// The places of all structs.
+#[derive(Debug)]
+pub struct Places {
+    /// Each client's number, from 1 on.
+    numbers: BTreeMap<ClientId, u32>,
+    clients: Vec<Client>,
+    branches: Vec<Branch>,
+    roots: BTreeMap<Arc<str>, u32>,
+    types: BTreeMap<Id, u32>,
+    keys: BTreeMap<Arc<str>, u32>,
+}
+
+#[derive(Debug)]
+struct Client {
+    id: ClientId,
+    runs: Vec<Run>,
+}
+
+/// Consecutive units of a client, each put after the one before it and before the same, until the next run begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Run {
+    start: Clock,
+    place: Place,
+    /// What its first unit was put after.
+    left: Unit,
+    /// What all of them were put before.
+    right: Unit,
+    /// Whether they're deleted: then they may have been types.
+    is_deleted: bool,
+}
+
+/// A unit of the client of this number, or none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Unit {
+    client: u32,
+    clock: Clock,
+}
+
+/// A shared type.
+#[derive(Clone, Copy, Debug)]
+struct Branch {
+    /// The item that holds it; none for one at the top.
+    id: Option<Id>,
+    /// The type that it's in.
+    parent: u32,
+    depth: u32,
+    is_array: bool,
+}
+
+/// Between what something was put.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Neighbours {
+    /// After this.
+    pub left: Option<Id>,
+    /// Before this.
+    pub right: Option<Id>,
+}
+
+/// Whether something can have been put between two neighbours that are in the same place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Between {
+    /// It can.
+    Possible,
+    /// It can't: what is said to follow never did.
+    Impossible,
+    /// Only the order of what is in that place can tell.
+    Unsure,
+}
+
+/// How much there was, to go back to.
+#[derive(Debug, Default)]
+pub struct Mark {
+    clients: usize,
+    runs: Vec<(u32, usize)>,
+    roots: Vec<Arc<str>>,
+    types: Vec<Id>,
+    keys: Vec<Arc<str>>,
+}
+
+impl Default for Places {
+    fn default() -> Self {
+        let gone = Branch { id: None, parent: 0, depth: 0, is_array: false };
+        Self {
+            numbers: BTreeMap::new(),
+            clients: Vec::new(),
+            branches: vec![gone],
+            roots: BTreeMap::new(),
+            types: BTreeMap::new(),
+            keys: BTreeMap::new(),
+        }
+    }
+}
+
+impl Places {
+    /// How many shared types there are or were.
+    pub fn types(&self) -> u64 {
+        self.branches.len() as u64 - 1
+    }
+
+    fn run(&self, id: Id) -> Option<&Run> {
+        let number = self.numbers.get(&id.client)?;
+        let runs = &self.clients[*number as usize - 1].runs;
+        let after = runs.partition_point(|run| run.start <= id.clock);
+        runs.get(after.checked_sub(1)?)
+    }
+
+    /// Where a unit stands that is here.
+    pub fn of(&self, id: Id) -> Place {
+        self.run(id).map_or(Place::GONE, |run| run.place)
+    }
+
+    /// Between what a unit was put that is here.
+    pub fn neighbours(&self, id: Id) -> Neighbours {
+        let Some(run) = self.run(id) else { return Neighbours { left: None, right: None } };
+        let before = || Some(Id { client: id.client, clock: id.clock - 1 });
+        let left = if id.clock > run.start && run.place != Place::GONE { before() } else { self.id(run.left) };
+        Neighbours { left, right: self.id(run.right) }
+    }
+
+    fn id(&self, unit: Unit) -> Option<Id> {
+        let number = unit.client.checked_sub(1)?;
+        Some(Id { client: self.clients[number as usize].id, clock: unit.clock })
+    }
+
+    /// The place that a struct says it has. All that it names is here.
+    ///
+    /// `is_dead` says whether what stands in a place is deleted with the type that it's in.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn place(
+        &mut self,
+        item: &Item<'_>,
+        is_dead: impl FnOnce(&Self, Place) -> bool,
+        mark: &mut Mark,
+    ) -> Result<Place, &'static str> {
+        let place = match (item.origin.map(|id| self.of(id)), item.right_origin.map(|id| self.of(id))) {
+            (Some(left), Some(right)) if left == right => left,
+            (Some(left), Some(right)) if Self::one_is_gone(left, right).is_some_and(|place| is_dead(self, place)) => {
+                Place::GONE
+            }
+            (Some(_), Some(_)) => return Err("its origin and its right origin aren't in the same place"),
+            (Some(place), None) | (None, Some(place)) => place,
+            (None, None) => self.told(item, mark)?,
+        };
+        if place.is_keyed() && item.right_origin.is_some() {
+            return Err("what stands under a key has no right origin");
+        }
+        let is_text = matches!(item.content, Content::Text(_));
+        if is_text && !place.is_keyed() && self.branches[place.branch as usize].is_array {
+            return Err("text can't stand in a Y.Array");
+        }
+        Ok(place)
+    }
+
+    /// The other, where one of two is gone.
+    fn one_is_gone(left: Place, right: Place) -> Option<Place> {
+        match (left, right) {
+            (Place::GONE, place) | (place, Place::GONE) => Some(place),
+            _ => None,
+        }
+    }
+
+    /// Whether something can have been put between these two, which are both in a sequence: if the one to its right was put
+    /// after the one to its left, or the one to its left before the one to its right, they once were next to each other.
+    pub fn between(&self, left: Option<Id>, right: Option<Id>) -> Between {
+        let is_free = |neighbour: Option<Id>| if neighbour.is_none() { Between::Possible } else { Between::Impossible };
+        match (left, right) {
+            (None, None) => Between::Possible,
+            (Some(left), None) => is_free(self.neighbours(left).right),
+            (None, Some(right)) => is_free(self.neighbours(right).left),
+            (Some(one), Some(other)) => {
+                let is_next = self.neighbours(other).left == left || self.neighbours(one).right == right;
+                if is_next { Between::Possible } else { Between::Unsure }
+            }
+        }
+    }
+
+    /// The items that hold the type of a place, and the types that it's in, from the inside out.
+    pub fn holders(&self, place: Place) -> impl Iterator<Item = Id> {
+        let branch = |number: u32| &self.branches[number as usize];
+        let inner = Some(branch(place.branch)).filter(|branch| branch.id.is_some());
+        let outwards = move |inner: &&Branch| Some(branch(inner.parent)).filter(|branch| branch.id.is_some());
+        std::iter::successors(inner, outwards).filter_map(|branch| branch.id)
+    }
+
+    fn told(&mut self, item: &Item<'_>, mark: &mut Mark) -> Result<Place, &'static str> {
+        let branch = match item.parent {
+            Some(Parent::Root(name)) => self.root(name, mark),
+            Some(Parent::Type(id)) => match (self.types.get(&id), self.run(id)) {
+                (Some(branch), _) => *branch,
+                (None, Some(run)) if run.is_deleted || run.place == Place::GONE => return Ok(Place::GONE),
+                _ => return Err("its parent isn't a shared type"),
+            },
+            None => return Err("it has no parent"),
+        };
+        Ok(Place { branch, key: item.key.map_or(SEQUENCE, |key| self.key(key, mark)) })
+    }
+
+    fn root(&mut self, name: &str, mark: &mut Mark) -> u32 {
+        if let Some(branch) = self.roots.get(name) {
+            return *branch;
+        }
+        let branch = self.branch(Branch { id: None, parent: 0, depth: 0, is_array: false });
+        let name: Arc<str> = name.into();
+        mark.roots.push(name.clone());
+        self.roots.insert(name, branch);
+        branch
+    }
+
+    fn branch(&mut self, branch: Branch) -> u32 {
+        self.branches.push(branch);
+        (self.branches.len() - 1) as u32
+    }
+
+    fn key(&mut self, key: &str, mark: &mut Mark) -> u32 {
+        if let Some(number) = self.keys.get(key) {
+            return *number;
+        }
+        let (number, key): (u32, Arc<str>) = (self.keys.len() as u32 + 1, key.into());
+        mark.keys.push(key.clone());
+        self.keys.insert(key, number);
+        number
+    }
+
+    fn number(&mut self, client: ClientId, mark: &mut Mark) -> u32 {
+        let next = self.clients.len() as u32 + 1;
+        let number = *self.numbers.entry(client).or_insert(next);
+        if number == next {
+            mark.clients += 1;
+            self.clients.push(Client { id: client, runs: Vec::new() });
+        }
+        number
+    }
+
+    fn unit(&mut self, id: Option<Id>, mark: &mut Mark) -> Unit {
+        id.map_or_else(Unit::default, |id| Unit { client: self.number(id.client, mark), clock: id.clock })
+    }
+
+    /// Notes where a struct stands, and between what. Gives how deep the shared type nests that it holds, if it holds one.
+    pub fn note(&mut self, arrival: &Arrival<'_>, place: Place, mark: &mut Mark) -> u32 {
+        let id = arrival.id();
+        let item = arrival.item().filter(|_| place != Place::GONE);
+        let (origin, right_origin) = item.map_or((None, None), |item| (item.origin, item.right_origin));
+        let before = id.clock.checked_sub(1).map(|clock| Id { clock, ..id });
+        let content = item.map(|item| item.content);
+        let run = Run {
+            start: id.clock,
+            place,
+            left: self.unit(origin, mark),
+            right: self.unit(right_origin, mark),
+            is_deleted: content == Some(Content::Deleted),
+        };
+        self.push(id.client, run, origin == before || item.is_none(), mark);
+        match content {
+            Some(Content::Type(kind)) => self.note_type(id, kind, place, mark),
+            _ => 0,
+        }
+    }
+
+    fn push(&mut self, client: ClientId, run: Run, is_next: bool, mark: &mut Mark) {
+        let number = self.number(client, mark);
+        let runs = &mut self.clients[number as usize - 1].runs;
+        if mark.runs.last().is_none_or(|(last, _)| *last != number) {
+            mark.runs.push((number, runs.len()));
+        }
+        let goes_on =
+            |last: &Run| is_next && (last.place, last.right, last.is_deleted) == (run.place, run.right, run.is_deleted);
+        if !runs.last().is_some_and(goes_on) {
+            runs.push(run);
+        }
+    }
+
+    fn note_type(&mut self, id: Id, kind: Type<'_>, place: Place, mark: &mut Mark) -> u32 {
+        let depth = self.branches[place.branch as usize].depth + 1;
+        let branch = Branch { id: Some(id), parent: place.branch, depth, is_array: kind == Type::Array };
+        let number = self.branch(branch);
+        self.types.insert(id, number);
+        mark.types.push(id);
+        depth
+    }
+
+    /// Forgets all that was noted since.
+    pub fn go_back(&mut self, mark: Mark) {
+        for (number, length) in mark.runs.into_iter().rev() {
+            self.clients[number as usize - 1].runs.truncate(length);
+        }
+        let clients = self.clients.len() - mark.clients;
+        for client in self.clients.drain(clients..) {
+            self.numbers.remove(&client.id);
+        }
+        let branches = self.branches.len() - mark.roots.len() - mark.types.len();
+        self.branches.truncate(branches);
+        for name in &mark.roots {
+            self.roots.remove(name);
+        }
+        for id in &mark.types {
+            self.types.remove(id);
+        }
+        for key in &mark.keys {
+            self.keys.remove(key);
+        }
+    }
+}
