@@ -38,7 +38,8 @@ fn handle(document: &mut Document, message: &Bytes, effects: &mut Vec<Effect>) {
 
 fn main() {
     let config = Arc::new(Config::default());
-    let mut document = Document::open(&Stored::default(), ClientId(1), config, Now::default()).expect("an empty one opens");
+    let mut document =
+        Document::open(&Stored::default(), ClientId(1), config, Now::default()).expect("an empty one opens");
     let mut effects = Vec::new();
     for session in [1, 2] {
         let kind = Kind::Client { access: Access::Write, identity: Identity::anonymous() };

@@ -13,8 +13,8 @@ pub mod planted;
 pub mod presence;
 pub mod random;
 pub mod raw;
-pub mod shown;
 #[cfg(feature = "server")]
 pub mod serving;
+pub mod shown;
 pub mod watched;
 pub mod world;
