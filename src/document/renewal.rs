@@ -91,7 +91,7 @@ impl Document {
         }
         for (id, session) in &self.sessions {
             if session.question.is_some() || session.asks_everybody {
-                self.answers.ask(*id);
+                self.answers.ask(*id, session.was_answered);
             }
         }
     }
