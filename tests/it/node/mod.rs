@@ -1,5 +1,6 @@
 //! The runtime: documents as actors, opened and retired while people come and go.
 
+mod budgets;
 mod deletion;
 mod embedding;
 mod faults;

@@ -3,6 +3,7 @@
 pub mod child;
 pub mod client;
 pub mod content;
+pub mod corpus;
 pub mod frames;
 #[cfg(feature = "node")]
 pub mod gate;
@@ -14,5 +15,6 @@ pub mod random;
 pub mod raw;
 #[cfg(feature = "server")]
 pub mod serving;
+pub mod shown;
 pub mod watched;
 pub mod world;
