@@ -186,8 +186,8 @@ pub struct Timing {
     /// A document's turn ends when it has lasted so long, with what has been handled until then. Others wait meanwhile.
     #[serde(with = "seconds")]
     pub turn_max: Duration,
-    /// What a session may use of its document's time in a second, each message at least 20 us, before others go ahead: some thousand
-    /// edits. While others wait it's less, down to a thirtieth.
+    /// What a session may use of a thread's time in a second, each message at least 20 us, before others go ahead: some thousand
+    /// edits. While others wait it's less, down to an eighth.
     #[serde(with = "seconds")]
     pub session_time: Duration,
     /// What it may use of it at once.
@@ -269,7 +269,7 @@ impl Default for Timing {
             ask_interval: s(1),
             recall_interval: s(1),
             behind_max: s(120),
-            turn_max: Duration::from_millis(10),
+            turn_max: Duration::from_millis(2),
             session_time: Duration::from_millis(100),
             session_time_burst: Duration::from_millis(250),
             wait_max: Duration::from_millis(2),
