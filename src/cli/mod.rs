@@ -2,6 +2,7 @@
 
 mod address;
 mod backup;
+mod check;
 mod copying;
 mod download;
 mod local;
@@ -11,6 +12,7 @@ mod restore;
 mod serve;
 mod settings;
 mod tokens;
+mod trial;
 mod unfinished;
 mod verifying;
 
@@ -47,6 +49,9 @@ enum Sub {
     /// Copy a backup, or any store that nobody has open, into a new directory to serve from.
     #[command(after_help = restore::EXAMPLES)]
     Restore(restore::Restore),
+    /// Explain an update, or a file of the quarantine: what it brings, and whether a document takes it.
+    #[command(after_help = check::EXAMPLES)]
+    Check(check::Check),
 }
 
 const EXAMPLES: &str = "\
@@ -84,6 +89,7 @@ pub fn run() -> ExitCode {
     let done = match command.subcommand {
         Some(Sub::Backup(backup)) => backup.run(),
         Some(Sub::Restore(restore)) => restore.run(),
+        Some(Sub::Check(check)) => check.run(),
         Some(Sub::Serve(serve)) => serve.run().map(|()| ExitCode::SUCCESS),
         None => command.serve.run().map(|()| ExitCode::SUCCESS),
     };

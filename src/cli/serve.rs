@@ -10,7 +10,7 @@ use clap::builder::BoolishValueParser;
 use y_mesh::http::{Door, Origin, listen};
 use y_mesh::node::access::Open;
 use y_mesh::store::DiskStore;
-use y_mesh::{Durability, Node, document};
+use y_mesh::{DocName, Durability, Node, document};
 
 use super::local::Local;
 use super::progress::counted;
@@ -18,6 +18,8 @@ use super::settings::Settings;
 use super::tokens::Tokens;
 use super::{Failure, opening, start_log};
 
+/// How the process ends when a document does one thing for ever: apart from other failures, for whoever starts it anew.
+const STUCK: i32 = 70;
 /// File descriptors beside those of connections: the journal, the listener, the runtime.
 const FILES_BESIDE_CONNECTIONS: u64 = 256;
 
@@ -165,6 +167,7 @@ impl Serve {
             tokio::select! {
                 () = stop => {}
                 () = failing.store_failed() => say("The store failed; stopping."),
+                document = failing.stuck() => give_up(&document),
             }
         };
         door.serve(listener, stop).await;
@@ -245,6 +248,12 @@ fn greet(address: SocketAddr, node: &Node, access: &Access) {
 /// nor not to stop gently.
 fn say(line: &str) {
     let _ = writeln!(io::stdout(), "{line}");
+}
+
+/// At once: what never ends can't be waited for, and what was acknowledged is on disk.
+fn give_up(document: &DocName) -> ! {
+    eprintln!("y-mesh: the document \"{document}\" does one thing for ever; start the server anew (exit code {STUCK})");
+    std::process::exit(STUCK);
 }
 
 /// Resolves at the first SIGTERM or Ctrl-C. The second one ends the process at once.

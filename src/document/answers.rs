@@ -170,12 +170,17 @@ impl Document {
     pub(super) fn answer(&mut self, now: Now, id: SessionId, known: StateVector, effects: &mut Vec<Effect>) {
         // What nobody has here makes no difference, and so fewer answers differ.
         let known = known.within(self.replica.state());
+        if let Some(session) = self.sessions.get_mut(&id) {
+            // Should yrs fail over it, it's still asked of the document that's loaded anew.
+            session.question = Some(known.clone());
+        }
         let (message, old) = self.encoded(now, id, &known);
         let allowed = self.answers_allowed();
         let cost = (message.len() as u64).max(COST_MIN).max(self.answers.whole_bytes / 2);
         let Some(session) = self.sessions.get_mut(&id) else { return };
         session.pace.take(now.monotonic, allowed, cost);
         (session.has_answer, session.was_answered) = (true, true);
+        session.question = None;
         session.last_sent = now.monotonic;
         session.basis = Some(known);
         // It lacks what came since, and gets that when it has taken this.

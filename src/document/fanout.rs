@@ -48,6 +48,11 @@ impl Turn {
         Self { updates: Vec::new(), ..std::mem::take(self) }
     }
 
+    /// Who was answered in a turn that hasn't ended: whether that went out isn't known.
+    pub(super) fn maybe_answered(&self) -> &[SessionId] {
+        if self.has_ended { &[] } else { &self.answered }
+    }
+
     /// What was here before the turn, of what is here now.
     pub(super) fn before(&self, mut now: StateVector) -> StateVector {
         self.floor.iter().for_each(|(client, clock)| now.lower(*client, *clock));

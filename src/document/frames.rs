@@ -125,7 +125,7 @@ impl Document {
             }
             Err(refused) => {
                 let is_deleted = matches!(refused, Refused::Deleted(_));
-                self.on_refused(now, Some(id), refused, effects);
+                self.on_refused(Some(id), refused, effects);
                 self.close(now, id, if is_deleted { CloseCode::Deleted } else { CloseCode::Refused }, effects);
             }
         }

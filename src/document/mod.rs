@@ -17,7 +17,8 @@
 //! - W3 A frame of unknown type is skipped and counted, with the rest of its message.
 //! - W4 A malformed or truncated frame closes its session (1007) and touches nothing else.
 //! - W5 An update that costs too much or can't be held safely is refused before yrs sees it. ([`crate::wire::vet`])
-//! - W6 What is refused is refused for good: the session is closed with 4400, and others don't notice.
+//! - W6 What is refused is refused for good: the session is closed with 4400, and others don't notice. So is what yrs fails over:
+//!   the node loads the document anew, under those who are seated, and knows the same bytes again by their hash.
 //!
 //! **Session**
 //! - S1 Who joins is sent SyncStep1, then awareness if anyone is here.
@@ -178,6 +179,7 @@ pub struct Document {
     wake: Option<Millis>,
     recall: Recall,
     ending: Option<CloseCode>,
+    is_broken: bool,
     store_has_failed: bool,
     is_store_low: bool,
 }
@@ -205,6 +207,7 @@ impl Document {
             wake: None,
             recall: Recall::default(),
             ending: None,
+            is_broken: false,
             store_has_failed: false,
             is_store_low: false,
             config,
@@ -215,6 +218,9 @@ impl Document {
 
     /// Takes one event and appends what it asks for.
     pub fn handle(&mut self, now: Now, event: Event, effects: &mut Vec<Effect>) {
+        if self.is_broken {
+            return;
+        }
         match event {
             Event::Joined { session, kind } => self.on_joined(now, session, kind, effects),
             Event::Received { session, message } => self.on_received(now, session, &message, effects),
@@ -253,6 +259,12 @@ impl Document {
         self.ending.is_some()
     }
 
+    /// Whether yrs has failed in it half-way, as after a panic. It takes no more events, and what the last one asked for isn't to
+    /// be done. Load it anew, and let that one [`resume`](Self::resume) what [`survivors`](Self::survivors) gives.
+    pub fn is_broken(&self) -> bool {
+        self.is_broken
+    }
+
     /// What its acknowledgements mean, if the store gives as much (D7).
     pub fn durability(&self) -> Durability {
         self.durability
@@ -285,7 +297,7 @@ impl Document {
     }
 
     /// Edits the document as the server itself (H4). What changed leaves like any other update, at `TurnEnded`. If it could
-    /// not be read again, the document has ended: [`has_ended`](Self::has_ended).
+    /// not be read again, the document is broken: [`is_broken`](Self::is_broken).
     ///
     /// # Errors
     /// If the store's disk is almost full: `edit` wasn't called, and nothing was changed.
@@ -303,7 +315,7 @@ impl Document {
         let (result, applied) = self.replica.edit(edit);
         match applied {
             Ok(applied) => self.keep(now, applied, author, false, effects),
-            Err(refused) => self.on_refused(now, None, refused, effects),
+            Err(refused) => self.on_refused(None, refused, effects),
         }
         Ok(result)
     }
@@ -406,17 +418,14 @@ impl Document {
         match self.replica.apply(update, false, &self.config.limits) {
             Ok(Applied::Missing { .. }) => refuse(None, Reason::Missing, effects),
             Ok(applied) => self.keep(now, applied, author, false, effects),
-            Err(refused) => self.on_refused(now, None, refused, effects),
+            Err(refused) => self.on_refused(None, refused, effects),
         }
     }
 
-    /// After an update that isn't taken. If yrs failed with it, the document ends, to be loaded anew.
-    fn on_refused(&mut self, now: Now, session: Option<SessionId>, refused: Refused, effects: &mut Vec<Effect>) {
-        if let Refused::Broken(_) = refused {
-            self.end(now, CloseCode::Broken, effects);
-        }
+    /// After an update that isn't taken.
+    fn on_refused(&mut self, session: Option<SessionId>, refused: Refused, effects: &mut Vec<Effect>) {
+        self.is_broken |= matches!(refused, Refused::Broken(_));
         refuse(session, Reason::Update(refused), effects);
-        self.retire_if_ending(effects);
     }
 
     /// Puts a snapshot in the place of all records (D3).

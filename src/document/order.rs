@@ -46,7 +46,9 @@ impl Visit for Order<'_> {
     fn visit(&mut self, arrival: &Arrival<'_>) -> Result<Option<Vec<u8>>, &'static str> {
         let place = self.places.of(arrival.id());
         if let (Some(item), Some(first)) = (arrival.item(), self.lists.get(&place).copied()) {
-            let (left, right) = (self.ending_with(item.origin), self.starting_with(item.right_origin));
+            // In this order: the left one may be in the same item as the right one, behind it.
+            let right = self.starting_with(item.right_origin);
+            let left = self.ending_with(item.origin);
             let is_found = (item.origin.is_none() || left != NONE) && (item.right_origin.is_none() || right != NONE);
             if is_found {
                 if self.unsure.contains(&arrival.id()) {

@@ -60,6 +60,7 @@ impl Document {
         (self.last_broadcast, self.is_store_low) = (last_broadcast, is_store_low);
         self.idle_since = self.sessions.is_empty().then_some(now.monotonic);
         self.wake_at(now.monotonic);
+        self.answer_anew();
         self.tell_what_was_missed(now, effects);
         let all: Vec<_> = self.sessions.keys().filter(|id| !self.waiting.contains(id)).copied().collect();
         for id in all {
@@ -77,6 +78,21 @@ impl Document {
         }
         if let Some(anew) = self.awareness.anew() {
             self.broadcast(now, Audience::All, Content::Awareness, anew, effects);
+        }
+    }
+
+    /// Who was about to be answered, or has asked, is answered when the turn ends.
+    fn answer_anew(&mut self) {
+        for id in self.turn.maybe_answered() {
+            if let Some(session) = self.sessions.get_mut(id) {
+                session.has_answer = false;
+                session.question = session.question.take().or(session.basis.clone());
+            }
+        }
+        for (id, session) in &self.sessions {
+            if session.question.is_some() || session.asks_everybody {
+                self.answers.ask(*id, session.was_answered);
+            }
         }
     }
 

@@ -19,7 +19,7 @@ use crate::config::Limits;
 use crate::id::{ClientId, Clock, Seq};
 use crate::wire::Refusal;
 use crate::wire::lib0::Reader;
-use crate::wire::part::modernized;
+use crate::wire::part::readable;
 use crate::wire::same::difference;
 use crate::wire::structs::{DEPTH_END, Id, Structs};
 use crate::wire::vet::{self, Bounds, Outline, Section, Span};
@@ -42,9 +42,9 @@ pub struct Replica {
     recent: Recent,
     /// Whose work was deleted under this name (I1). Nothing of it comes back.
     deleted: BTreeSet<ClientId>,
+    planted: Option<Planted>,
     /// What is deleted, once somebody has asked.
     known_deletes: Option<Spans>,
-    planted: Option<Planted>,
 }
 
 /// Called in the middle of each application of an update, with its bytes: for tests of what comes of a fault there.
@@ -175,8 +175,8 @@ impl Replica {
             places: Places::default(),
             recent: Recent::default(),
             deleted: BTreeSet::new(),
-            known_deletes: None,
             planted: None,
+            known_deletes: None,
         }
     }
 
@@ -216,8 +216,8 @@ impl Replica {
         }
         let terms =
             Terms { in_parts, is_new: true, types_max: limits.document_types_max, depth_max: limits.type_depth_max };
-        if outline.has_json {
-            let update = modernized(update, &outline)?.into();
+        if outline.has_odd_json {
+            let update = readable(update, &outline)?.into();
             return self.take(&update, &vet::outline(&update, &bounds)?, &terms);
         }
         self.take(update, &outline, &terms)

@@ -186,6 +186,7 @@ impl Actor {
 
     /// Who comes later meets another actor; who has come already is closed.
     fn give_up(&mut self, code: CloseCode) {
+        self.letters.signals.broken.fetch_or(code == CloseCode::Broken, Ordering::Release);
         self.shared.registry.forget(&self.name, &self.letters.signals);
         self.turn_away(code);
     }
@@ -483,7 +484,10 @@ impl Actor {
     ) -> Result<(), Fault> {
         let _busy = self.beat.begin(self.blame.message.clone());
         let Opened { document, effects, .. } = opened;
-        catch_unwind(AssertUnwindSafe(|| work(document, effects))).map_err(|_| Fault)
+        match catch_unwind(AssertUnwindSafe(|| work(document, effects))) {
+            Ok(()) if !document.is_broken() => Ok(()),
+            _ => Err(Fault),
+        }
     }
 
     /// Does what the core asks for, in its order. After a fault the rest is done too, but for what may bring the core more to do:
@@ -636,7 +640,8 @@ impl Actor {
 
 impl Member {
     fn new(outbox: Arc<Outbox>, request: Arc<Request>, kind: &Kind) -> Self {
-        Self { outbox, request, identity: identity_of(kind), is_peer: matches!(kind, Kind::Peer(_)), is_greeted: false }
+        let is_peer = matches!(kind, Kind::Peer(_));
+        Self { outbox, request, identity: identity_of(kind), is_peer, is_greeted: false }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use tokio::sync::{Semaphore, oneshot};
@@ -9,7 +10,7 @@ use tokio::sync::{Semaphore, oneshot};
 use super::mailbox::{Closed, Mail, Mailbox};
 use super::outbox::{Outbox, Outgoing};
 use super::{Error, Grant, Node, Request};
-use crate::document::{Document, Effect, Now, ReadTransaction, WriteTransaction};
+use crate::document::{CloseCode, Document, Effect, Now, ReadTransaction, WriteTransaction};
 use crate::id::{DocName, Identity, SessionId};
 
 /// A document of a node, by name. Making one opens nothing; each call opens the document if it isn't.
@@ -32,7 +33,7 @@ impl DocumentHandle {
     /// Reads the document. The closure runs on one of the node's own threads, between edits of others.
     ///
     /// # Errors
-    /// If the document can't be opened. If the closure panics, the document is loaded anew, and other sessions reconnect.
+    /// If the document can't be opened. If the closure panics, the document is loaded anew; whoever has it open stays so.
     pub async fn read<R: Send + 'static>(
         &self,
         read: impl FnOnce(&ReadTransaction<'_>) -> R + Send + 'static,
@@ -61,7 +62,7 @@ impl DocumentHandle {
     /// # Errors
     /// If the document can't be opened, or the store's disk is almost full ([`Error::StoreLow`]); the closure wasn't called,
     /// and nothing was changed. If it panics, or makes something that could not be
-    /// read again, the document is loaded anew, what the closure did is lost, and other sessions reconnect.
+    /// read again, the document is loaded anew and what the closure did is lost; whoever has it open stays so.
     pub async fn edit<R: Send + 'static>(
         &self,
         author: Identity,
@@ -92,7 +93,13 @@ impl DocumentHandle {
         let request = Arc::new(request);
         let unavailable = |_| Error::Unavailable(self.name.clone());
         let (kind, outbox) = (grant.kind(), seat.outbox.clone());
-        seat.mailbox.send(Mail::Join { session, kind, request: request.clone(), outbox }).await.map_err(unavailable)?;
+        let joined = seat.mailbox.send(Mail::Join { session, kind, request: request.clone(), outbox }).await;
+        if joined.is_err() && seat.mailbox.signals().broken.load(Ordering::Acquire) {
+            // The load failed before this came, and was told to those who had come.
+            seat.outbox.close(CloseCode::Broken);
+            return Ok(seat);
+        }
+        joined.map_err(unavailable)?;
         if self.node.round() != asked_in {
             let right = self.node.right(&request, &self.name).await;
             seat.mailbox.send(Mail::Reauthorized { session, right }).await.map_err(unavailable)?;
@@ -108,7 +115,7 @@ impl DocumentHandle {
         let (reply, answer) = oneshot::channel();
         let task = Box::new(move |document: &mut Document, now: Now, effects: &mut Vec<Effect>| {
             let result = work(document, now, effects);
-            if !document.has_ended() {
+            if !document.has_ended() && !document.is_broken() {
                 // Who asked may have stopped waiting; the work is done all the same.
                 let _ = reply.send(result);
             }

@@ -1,7 +1,7 @@
 //! Flags of sessions, and a wake-up: what has happened to a session can neither be lost nor pile up.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::Notify;
@@ -28,6 +28,8 @@ impl Flags {
 pub(crate) struct Signals {
     flags: Mutex<BTreeMap<SessionId, Flags>>,
     raised: Notify,
+    /// Whether it can't be loaded. Set before its mailbox is closed, for whoever finds that closed.
+    pub broken: AtomicBool,
     /// How many sessions the document has, for those who ask from outside.
     pub sessions: AtomicUsize,
 }

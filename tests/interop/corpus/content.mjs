@@ -34,12 +34,12 @@ function withAttributes(content, type) {
 }
 
 function run({ insert, attributes }) {
-  const what = typeof insert === 'string' ? insert : ofValue(insert)
+  const what = ofValue(insert)
   return attributes ? [what, entries(Object.entries(attributes))] : [what]
 }
 
 const entries = pairs =>
-  Object.fromEntries([...pairs].map(([key, value]) => [key, ofValue(value)]).sort(([a], [b]) => (a < b ? -1 : 1)))
+  Object.fromEntries([...pairs].map(([key, value]) => [key.toWellFormed(), ofValue(value)]).sort(([a], [b]) => (a < b ? -1 : 1)))
 
 function ofValue(value) {
   if (value instanceof Y.AbstractType) return { $type: ofType(value) }
@@ -50,7 +50,8 @@ function ofValue(value) {
   if (typeof value === 'number' && !Number.isFinite(value)) return { $number: String(value) }
   if (Array.isArray(value)) return value.map(ofValue)
   if (value && typeof value === 'object') return entries(Object.entries(value))
-  return value
+  // Half a surrogate pair can't be sent; only JSON text can say it, which not everybody can read.
+  return typeof value === 'string' ? value.toWellFormed() : value
 }
 
 // A BigInt that a number holds exactly may be one after the state was encoded by yrs.

@@ -227,8 +227,17 @@ export const plain = {
     a.getText('text').delete(1, 2)
     recorder.settle()
     b.getMap('map').set('half', '\ud83d')
-    b.getText('text').format(0, 3, { '🧶': '\ude00' })
+    b.getText('text').format(0, 3, { '🧶': '🧶' })
     return { text: 'text', map: 'map' }
+  },
+
+  'half a pair in JSON'(recorder) {
+    // A title that was cut in the midst of an emoji, say.
+    const a = person(recorder, 1)
+    a.getText('text').insert(0, 'words')
+    a.getText('text').format(0, 3, { link: 'cut \ud83d' })
+    a.getText('text').insertEmbed(5, { title: 'cut \ud83d', '\ude00': 1 })
+    return { text: 'text' }
   },
 
   'pairs cut by both at once'(recorder) {

@@ -6,6 +6,7 @@ mod behind;
 mod deletion;
 mod durability;
 mod fanout;
+mod honest;
 mod levels;
 mod low;
 mod presence;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -53,7 +53,14 @@ impl Program {
     }
 
     pub async fn start_in(data: &Path, arguments: &[&str]) -> Self {
-        let mut process = program(data).args(arguments).stdout(Stdio::piped()).spawn().unwrap();
+        let mut command = program(data);
+        command.args(arguments);
+        Self::spawn(command).await
+    }
+
+    /// Starts a program that says its address when it's ready.
+    pub async fn spawn(mut command: Command) -> Self {
+        let mut process = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
         let address = soon("the address", async {
             loop {
@@ -72,12 +79,22 @@ impl Program {
         soon("its end", self.process.kill()).await.unwrap();
     }
 
+    /// Waits until it ends by itself.
+    pub async fn ends(mut self) -> ExitStatus {
+        soon("its end", self.process.wait()).await.unwrap()
+    }
+
     pub async fn visit(&self, document: &str, client: u64) -> Visitor {
-        let tcp = TcpStream::connect(&self.address).await.unwrap();
-        let url = format!("ws://{}/ws/{document}?acks=1", self.address);
-        let mut visitor = Visitor::new(connect(tcp, &url, &[]).await.unwrap().0, Client::new(client)).await;
+        let mut visitor = self.come(document, client).await;
         visitor.synced().await;
         visitor
+    }
+
+    /// Somebody who may be sent away at once.
+    pub async fn come(&self, document: &str, client: u64) -> Visitor {
+        let tcp = TcpStream::connect(&self.address).await.unwrap();
+        let url = format!("ws://{}/ws/{document}?acks=1", self.address);
+        Visitor::new(connect(tcp, &url, &[]).await.unwrap().0, Client::new(client)).await
     }
 
     /// What somebody reads who wasn't there before.

@@ -2,7 +2,11 @@
 
 #[cfg(feature = "server")]
 mod backup;
+#[cfg(feature = "server")]
+mod checking;
 mod contract;
+#[cfg(feature = "server")]
+mod crashes;
 mod damage;
 mod dump;
 mod failing;
@@ -11,6 +15,7 @@ mod freed;
 #[cfg(feature = "server")]
 mod kill;
 mod lock;
+mod marked;
 mod owed;
 mod parallel;
 mod power;
@@ -42,7 +47,7 @@ fn rounds(variable: &str, default: usize) -> usize {
 pub struct Place(PathBuf);
 
 impl Place {
-    fn new(name: &str) -> Self {
+    pub fn new(name: &str) -> Self {
         Self::below(Path::new(env!("CARGO_TARGET_TMPDIR")), name)
     }
 
@@ -59,6 +64,10 @@ impl Place {
         // A process before may have had the same number.
         let _ = fs::remove_dir_all(&path);
         Self(path)
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.0
     }
 
     pub fn open(&self, segment_bytes: u64) -> Result<DiskStore, StoreError> {

@@ -3,6 +3,7 @@
 pub mod child;
 pub mod client;
 pub mod content;
+pub mod corpus;
 pub mod frames;
 #[cfg(feature = "node")]
 pub mod gate;
@@ -12,5 +13,8 @@ pub mod planted;
 pub mod presence;
 pub mod random;
 pub mod raw;
+#[cfg(feature = "server")]
+pub mod serving;
+pub mod shown;
 pub mod watched;
 pub mod world;

@@ -13,6 +13,7 @@ use std::str::FromStr;
 use bytes::Bytes;
 use y_mesh::document::STACK_BYTES;
 
+use super::bare::Bare;
 use super::case::{Case, MESSAGES};
 use super::subject::{Broken, Subject};
 use super::support::random::Random;
@@ -35,19 +36,26 @@ pub enum What {
     Gate,
     /// Send what is in the flight file through the gate.
     Replay,
+    /// Make up cases as for the gate, and give yrs what they bring without one.
+    Bare,
+    /// Give yrs what is in the flight file, on a stack as most programs have it.
+    BareReplay,
 }
+
+const NAMES: [(What, &str); 4] =
+    [(What::Gate, "gate"), (What::Replay, "replay"), (What::Bare, "bare"), (What::BareReplay, "bare-replay")];
 
 impl Order {
     pub fn of_this_process() -> Option<Self> {
         let text = std::env::var(ORDER).ok()?;
         let words: Vec<_> = text.splitn(4, ' ').collect();
         let number = |at: usize| u64::from_str(words[at]).expect("an order's numbers are numbers");
-        let what = if words[0] == "gate" { What::Gate } else { What::Replay };
+        let (what, _) = *NAMES.iter().find(|(_, name)| *name == words[0]).expect("an order has a kind");
         Some(Self { what, first: number(1), cases: number(2), flight: words[3].to_owned() })
     }
 
     pub fn to_text(&self) -> String {
-        let what = if self.what == What::Gate { "gate" } else { "replay" };
+        let (_, what) = NAMES.iter().find(|(what, _)| *what == self.what).expect("each has a name");
         format!("{what} {} {} {}", self.first, self.cases, self.flight)
     }
 }
@@ -61,42 +69,72 @@ pub struct Counts {
     pub missing: u64,
 }
 
+/// A child's memory, in addresses.
+#[cfg(unix)]
+const ADDRESSES_MAX: u64 = 6 << 30;
+/// The stack of tokio's threads, unless one asks for more.
+const COMMON_STACK_BYTES: usize = 2 << 20;
+
 thread_local! {
     static PANIC: RefCell<String> = const { RefCell::new(String::new()) };
 }
 
 pub fn obey(order: Order) {
     std::panic::set_hook(Box::new(|info| PANIC.with_borrow_mut(|text| *text = info.to_string().replace('\n', " "))));
-    let thread = std::thread::Builder::new().stack_size(STACK_BYTES);
+    // What yrs takes without asking is bounded, so that the machine isn't hurt in its place.
+    #[cfg(unix)]
+    rlimit::setrlimit(rlimit::Resource::AS, ADDRESSES_MAX, ADDRESSES_MAX).expect("less memory can be asked for");
+    let stack_bytes = if order.what == What::BareReplay { COMMON_STACK_BYTES } else { STACK_BYTES };
+    let thread = std::thread::Builder::new().stack_size(stack_bytes);
     thread.spawn(move || run(&order)).expect("a thread starts").join().expect("panics are caught");
 }
 
 fn run(order: &Order) {
+    let mut counts = Counts::default();
     match order.what {
-        What::Replay => {
-            say(&format!("@ {}", order.first));
-            let messages = read_flight(Path::new(&order.flight));
-            let mut messages = messages.into_iter();
-            let mut counts = Counts::default();
-            one(order.first, |_| messages.next(), &mut counts);
-        }
-        What::Gate => {
-            let mut flight = File::create(&order.flight).expect("the flight file can be made");
-            let mut counts = Counts::default();
-            for seed in order.first..order.first + order.cases {
-                say(&format!("@ {seed}"));
-                flight.set_len(0).and_then(|()| flight.rewind()).expect("the flight file can be emptied");
-                let mut case = Case::new(seed);
-                let mut left = MESSAGES;
-                let next = |subject: &Subject| {
-                    left = left.checked_sub(1)?;
-                    let message = case.next(&subject.known);
-                    note(&mut flight, &message);
-                    Some(message)
-                };
-                one(seed, next, &mut counts);
+        What::Replay | What::BareReplay => replay(order, &mut counts),
+        What::Gate | What::Bare => make_up(order, &mut counts),
+    }
+    say(&format!("= {} {} {} {}", counts.inputs, counts.taken, counts.refused, counts.missing));
+}
+
+fn replay(order: &Order, counts: &mut Counts) {
+    say("@ 0");
+    let messages = read_flight(Path::new(&order.flight));
+    if order.what == What::BareReplay {
+        return bare(0, &mut Bare::new(), &messages);
+    }
+    let mut messages = messages.into_iter();
+    one(0, |_| messages.next(), counts);
+}
+
+fn make_up(order: &Order, counts: &mut Counts) {
+    let mut flight = File::create(&order.flight).expect("the flight file can be made");
+    for seed in order.first..order.first + order.cases {
+        say(&format!("@ {seed}"));
+        flight.set_len(0).and_then(|()| flight.rewind()).expect("the flight file can be emptied");
+        let mut case = Case::new(seed);
+        let mut left = MESSAGES;
+        let mut ungated = (order.what == What::Bare).then(Bare::new);
+        let next = |subject: &Subject| {
+            left = left.checked_sub(1)?;
+            let message = case.next(&subject.known);
+            note(&mut flight, &message);
+            if let Some(ungated) = &mut ungated {
+                bare(seed, ungated, std::slice::from_ref(&message));
             }
-            say(&format!("= {} {} {} {}", counts.inputs, counts.taken, counts.refused, counts.missing));
+            Some(message)
+        };
+        one(seed, next, counts);
+    }
+}
+
+/// Gives yrs what messages bring, and goes on with a new document when it's hurt.
+fn bare(seed: u64, ungated: &mut Bare, messages: &[Bytes]) {
+    for message in messages {
+        if let Err(broken) = guarded(|| ungated.take(message)) {
+            say(&format!("! {seed} {broken}"));
+            std::mem::replace(ungated, Bare::new()).leak();
         }
     }
 }

@@ -9,7 +9,7 @@ use y_mesh::yrs::types::text::YChange;
 use y_mesh::yrs::{Any, Array, ArrayRef, GetString, Map, MapRef, Out, ReadTxn, Text, TextRef, XmlFragmentRef};
 
 /// More than any document of these tests holds: whoever gets so far walks in a circle.
-const STEPS_MAX: usize = 100_000;
+const STEPS_MAX: usize = 1_000_000;
 
 struct Walk<'a, 'doc> {
     reads_arrays: bool,
@@ -35,7 +35,8 @@ pub fn of(document: &Document, reads_arrays: bool) -> String {
     })
 }
 
-fn branch(out: &Out) -> Option<BranchPtr> {
+/// What a shared type is made of.
+pub fn branch(out: &Out) -> Option<BranchPtr> {
     let branch: &Branch = match out {
         Out::YText(text) => text.as_ref(),
         Out::YArray(array) => array.as_ref(),

@@ -14,7 +14,11 @@ use bytes::Bytes;
 use super::child::{Counts, ORDER, Order, What, read_flight, write_flight};
 
 /// A case that takes longer hangs, on however busy a machine.
-const CASE_MAX: Duration = Duration::from_secs(20);
+const CASE_MAX: Duration = Duration::from_secs(30);
+/// yrs alone is given less: it does hang.
+const BARE_CASE_MAX: Duration = Duration::from_secs(5);
+/// A case that was slow once is tried so often, for the machine may have been busy.
+const TRIES: usize = 4;
 /// Cases that one child takes.
 const CASES_PER_CHILD: u64 = 2_000;
 
@@ -55,7 +59,7 @@ impl Parent {
     }
 
     /// Sends cases from a seed on, in as many processes at once as the machine bears.
-    pub fn run(&self, first: u64, cases: u64) -> Report {
+    pub fn run(&self, what: What, first: u64, cases: u64) -> Report {
         let next = AtomicU64::new(first);
         let report = Mutex::new(Report::default());
         let processes = std::thread::available_parallelism().map_or(1, usize::from);
@@ -68,7 +72,7 @@ impl Parent {
                         if from >= first + cases {
                             return;
                         }
-                        self.run_some(number, from, (first + cases).min(from + CASES_PER_CHILD), report);
+                        self.run_some((what, number), from, (first + cases).min(from + CASES_PER_CHILD), report);
                     }
                 });
             }
@@ -76,15 +80,18 @@ impl Parent {
         report.into_inner().expect("no thread panicked")
     }
 
-    fn run_some(&self, number: usize, mut from: u64, end: u64, report: &Mutex<Report>) {
+    fn run_some(&self, (what, number): (What, usize), mut from: u64, end: u64, report: &Mutex<Report>) {
         while from < end {
             let flight = self.folder.join(format!("flight-{}-{number}", std::process::id()));
             let flight = flight.to_string_lossy().into_owned();
-            let order = Order { what: What::Gate, first: from, cases: end - from, flight };
+            let order = Order { what, first: from, cases: end - from, flight };
             let ended = self.order(&order);
             let mut findings = Vec::new();
             for (seed, what) in ended.broken {
-                findings.push(Finding { seed, what, messages: self.messages_of(seed) });
+                let messages = if order.what == What::Gate { self.messages_of(seed) } else { Vec::new() };
+                if !what.starts_with("slow") || self.is_slow(&messages) {
+                    findings.push(Finding { seed, what, messages });
+                }
             }
             from = end;
             if let Some((seed, what)) = ended.died {
@@ -110,13 +117,27 @@ impl Parent {
         messages
     }
 
+    /// Whether it's slow each time, and not because the machine was busy.
+    fn is_slow(&self, messages: &[Bytes]) -> bool {
+        (1..TRIES).all(|_| self.replay(What::Replay, messages).is_some())
+    }
+
     /// What is broken by these messages.
-    pub fn replay(&self, messages: &[Bytes]) -> Option<String> {
-        let flight = self.folder.join(format!("replay-{}", std::process::id()));
+    pub fn replay(&self, what: What, messages: &[Bytes]) -> Option<String> {
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let flight = self.folder.join(format!("replay-{}-{number}", std::process::id()));
         write_flight(&flight, messages);
-        let flight = flight.to_string_lossy().into_owned();
-        let ended = self.order(&Order { what: What::Replay, first: 0, cases: 1, flight });
+        let order = Order { what, first: 0, cases: 1, flight: flight.to_string_lossy().into_owned() };
+        let ended = self.order(&order);
+        let _ = std::fs::remove_file(&flight);
         ended.broken.into_iter().chain(ended.died).map(|(_, what)| what).next()
+    }
+
+    /// The same, but what is slow must be slow each time.
+    pub fn try_out(&self, messages: &[Bytes]) -> Option<String> {
+        let what = self.replay(What::Replay, messages)?;
+        (!what.starts_with("slow") || self.is_slow(messages)).then_some(what)
     }
 
     fn order(&self, order: &Order) -> Ended {
@@ -129,7 +150,8 @@ impl Parent {
             .spawn()
             .expect("the test binary starts");
         let lines = lines_of(&mut child);
-        listen(child, &lines, order.first)
+        let is_bare = matches!(order.what, What::Bare | What::BareReplay);
+        listen(child, &lines, order.first, if is_bare { BARE_CASE_MAX } else { CASE_MAX })
     }
 }
 
@@ -146,11 +168,11 @@ fn lines_of(child: &mut Child) -> Receiver<String> {
     lines
 }
 
-fn listen(mut child: Child, lines: &Receiver<String>, first: u64) -> Ended {
+fn listen(mut child: Child, lines: &Receiver<String>, first: u64, case_max: Duration) -> Ended {
     let mut ended = Ended { counts: Counts::default(), broken: Vec::new(), died: None };
     let (mut seed, mut cases) = (first, 0);
     loop {
-        match lines.recv_timeout(CASE_MAX) {
+        match lines.recv_timeout(case_max) {
             Ok(line) => match line.split_once(' ') {
                 Some(("@", number)) => {
                     seed = number.parse().expect("a seed is a number");

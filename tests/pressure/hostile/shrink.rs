@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use y_mesh::wire::sync::{self, Frame, Frames};
 
+use super::child::What;
 use super::parent::{Finding, Parent, kind};
 use super::update::Update;
 
@@ -38,7 +39,7 @@ impl Shrink<'_> {
             return false;
         }
         self.tries -= 1;
-        self.parent.replay(messages).is_some_and(|what| kind(&what) == self.kind)
+        self.parent.replay(What::Replay, messages).is_some_and(|what| kind(&what) == self.kind)
     }
 
     fn drop_messages(&mut self) {
@@ -53,9 +54,8 @@ impl Shrink<'_> {
 
     fn drop_parts(&mut self) {
         for at in 0..self.messages.len() {
-            let Some(update) = only_update(&self.messages[at]) else { continue };
             let mut number = 0;
-            while let Some(smaller) = smaller(&update_now(&self.messages[at]).unwrap_or(update.clone()), number) {
+            while let Some(smaller) = only_update(&self.messages[at]).and_then(|update| smaller(&update, number)) {
                 let mut fewer = self.messages.clone();
                 fewer[at] = sync::update(&smaller.encode());
                 match self.breaks(&fewer) {
@@ -65,10 +65,6 @@ impl Shrink<'_> {
             }
         }
     }
-}
-
-fn update_now(message: &Bytes) -> Option<Update> {
-    only_update(message)
 }
 
 fn only_update(message: &Bytes) -> Option<Update> {

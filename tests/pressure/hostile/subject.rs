@@ -91,7 +91,7 @@ impl Subject {
         let ((), peak) = memory::peak_of(|| document.handle(now, event, &mut effects));
         let took = begun.elapsed();
         self.world.perform(effects);
-        if took > TIME_MAX + TIME_MAX * (size >> 20) as u32 {
+        if took > TIME_MAX.mul_f64(1.0 + size as f64 / f64::from(1 << 20)) {
             return Err(format!("slow: {} ms for {size} bytes", took.as_millis()));
         }
         if peak > MEMORY_MAX + MEMORY_FACTOR * size {
