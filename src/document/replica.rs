@@ -19,7 +19,7 @@ use crate::config::Limits;
 use crate::id::{ClientId, Clock, Seq};
 use crate::wire::Refusal;
 use crate::wire::lib0::Reader;
-use crate::wire::part::modernized;
+use crate::wire::part::readable;
 use crate::wire::same::difference;
 use crate::wire::structs::{DEPTH_END, Id, Structs};
 use crate::wire::vet::{self, Bounds, Outline, Section, Span};
@@ -217,8 +217,8 @@ impl Replica {
         }
         let terms =
             Terms { in_parts, is_new: true, types_max: limits.document_types_max, depth_max: limits.type_depth_max };
-        if outline.has_json {
-            let update = modernized(update, &outline)?.into();
+        if outline.has_odd_json {
+            let update = readable(update, &outline)?.into();
             return self.take(&update, &vet::outline(&update, &bounds)?, &terms);
         }
         self.take(update, &outline, &terms)
