@@ -47,7 +47,8 @@ pub struct Replica {
     known_deletes: Option<Spans>,
 }
 
-/// Called in the middle of each application of an update, with its bytes: for tests of what comes of a fault there.
+/// Called in the middle of each application of an update, and after each encoding of one, with its bytes: for tests of what comes
+/// of a fault there.
 #[doc(hidden)]
 pub type Planted = fn(&[u8]);
 
@@ -414,7 +415,11 @@ impl Replica {
                 vector.set_max(yrs::ClientID::new(client.0), clock);
             }
         }
-        self.doc.transact().encode_diff_v1(&vector).into()
+        let diff = self.doc.transact().encode_diff_v1(&vector);
+        if let Some(planted) = self.planted {
+            planted(&diff);
+        }
+        diff.into()
     }
 
     /// The whole state, as an update of format v1.
