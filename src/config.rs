@@ -30,10 +30,20 @@ pub struct Limits {
 
     /// Messages that wait in a document's mailbox; also the most that one turn takes.
     pub mailbox_messages_max: usize,
-    /// Bytes that wait in a document's mailbox. At least one message of the greatest size must fit.
+    /// Bytes of messages of more than 64 KiB that wait in a document's mailbox. At least one of the greatest size must fit.
     pub mailbox_bytes_max: usize,
-    /// Bytes that wait in all mailboxes of the node. When it's reached, all wait: it's what bounds the node's memory.
+    /// Bytes that wait in all mailboxes of the node: of messages of more than 64 KiB, and as much again of others, so that these
+    /// don't wait for those. When it's reached, all wait: it's what bounds the node's memory.
     pub inbound_bytes_max: usize,
+    /// Bytes of messages of more than 64 KiB that haven't come whole yet, in all connections of the node. When it's reached, who
+    /// has held most for the longest is sent away.
+    pub unfinished_bytes_max: usize,
+    /// Bytes that wait of one session, in messages of up to 64 KiB, each at least 4 KiB: so much is handled at once of what it sends.
+    pub session_mail_bytes_max: usize,
+    /// Bytes that a session may send at once before others go ahead.
+    pub session_bytes_burst: u64,
+    /// Bytes that it may send in a second from then on.
+    pub session_bytes_per_second: u64,
     /// Messages that wait for a session's socket before it is behind (F5).
     pub outbox_messages_max: usize,
     /// Bytes that wait for a session's socket before it is behind. An empty outbox takes one message of any size.
@@ -45,6 +55,8 @@ pub struct Limits {
     pub answer_burst_bytes: u64,
     /// Bytes of answers that a session may have in a second from then on. A client asks once, when it connects.
     pub answer_bytes_per_second: u64,
+    /// Bytes of documents that are encoded for answers in a second, for all sessions of a document: about a sixth of what a core can.
+    pub encoded_bytes_per_second: u64,
     /// Bytes of records and snapshots that wait for the store's writer.
     pub store_queue_bytes_max: usize,
     /// Bytes that stay free for the store: with less, nothing is taken that would have to be kept (D5). What waits for the writer,
@@ -114,11 +126,16 @@ impl Default for Limits {
             mailbox_messages_max: 256,
             mailbox_bytes_max: 32 << 20,
             inbound_bytes_max: 256 << 20,
+            unfinished_bytes_max: 128 << 20,
+            session_mail_bytes_max: 512 << 10,
+            session_bytes_burst: 4 << 20,
+            session_bytes_per_second: 1 << 20,
             outbox_messages_max: 1_024,
             outbox_bytes_max: 1 << 20,
             answers_bytes_max: 8 << 20,
             answer_burst_bytes: 1 << 20,
             answer_bytes_per_second: 4 << 20,
+            encoded_bytes_per_second: 64 << 20,
             store_queue_bytes_max: 64 << 20,
             disk_reserve_bytes: 256 << 20,
             awareness_entries_max: 1_000,
@@ -166,6 +183,30 @@ pub struct Timing {
     /// A session that is behind for so long is closed (F5).
     #[serde(with = "seconds")]
     pub behind_max: Duration,
+    /// A document's turn ends when it has lasted so long, with what has been handled until then. Others wait meanwhile.
+    #[serde(with = "seconds")]
+    pub turn_max: Duration,
+    /// What a session may use of its document's time in a second, each message at least 20 us, before others go ahead: some thousand
+    /// edits. While others wait it's less, down to a thirtieth.
+    #[serde(with = "seconds")]
+    pub session_time: Duration,
+    /// What it may use of it at once.
+    #[serde(with = "seconds")]
+    pub session_time_burst: Duration,
+    /// A message that has waited so long before it's handled has waited: then those who use more than their share are slowed, for
+    /// a second. Less than anybody notices.
+    #[serde(with = "seconds")]
+    pub wait_max: Duration,
+    /// What all in the node who use more than their share may use together in a second, while others wait.
+    #[serde(with = "seconds")]
+    pub slowed_time: Duration,
+    /// A session that uses more than its share for so long, while others wait, is closed. A client that has so much to say says it
+    /// in one message when it comes back.
+    #[serde(with = "seconds")]
+    pub flood_max: Duration,
+    /// What a document may use in a second before it's one of those of which no more work at once than there are cores.
+    #[serde(with = "seconds")]
+    pub document_time: Duration,
     /// A document that nobody has open for so long is retired.
     #[serde(with = "seconds")]
     pub idle_max: Duration,
@@ -196,6 +237,9 @@ pub struct Timing {
     /// A WebSocket ping goes out so often.
     #[serde(with = "seconds")]
     pub ping_interval: Duration,
+    /// Of a message of more than 64 KiB, as much again must come within so long.
+    #[serde(with = "seconds")]
+    pub step_max: Duration,
     /// A peer of whom nothing was heard for so long, not even an answer to a ping, is closed.
     #[serde(with = "seconds")]
     pub silence_max: Duration,
@@ -225,6 +269,13 @@ impl Default for Timing {
             ask_interval: s(1),
             recall_interval: s(1),
             behind_max: s(120),
+            turn_max: Duration::from_millis(10),
+            session_time: Duration::from_millis(100),
+            session_time_burst: Duration::from_millis(250),
+            wait_max: Duration::from_millis(2),
+            slowed_time: Duration::from_millis(100),
+            flood_max: s(10),
+            document_time: Duration::from_millis(250),
             idle_max: s(30),
             load_max: s(30),
             authorize_max: s(10),
@@ -234,6 +285,7 @@ impl Default for Timing {
             fault_window: s(60),
             fault_rest: s(10),
             ping_interval: s(20),
+            step_max: s(20),
             silence_max: s(45),
             write_max: s(60),
             head_max: s(5),
@@ -279,6 +331,15 @@ impl Config {
                 "inbound_bytes_max must be at least mailbox_bytes_max",
             ),
             (limits.inbound_bytes_max <= u32::MAX as usize, "inbound_bytes_max must be below 4 GiB"),
+            (limits.session_mail_bytes_max >= 64 << 10, "session_mail_bytes_max must be at least 64 KiB"),
+            (
+                limits.session_mail_bytes_max <= limits.inbound_bytes_max,
+                "inbound_bytes_max must be at least session_mail_bytes_max",
+            ),
+            (
+                limits.unfinished_bytes_max >= limits.message_bytes_max.saturating_add(128 << 10),
+                "unfinished_bytes_max must hold one message and 128 KiB",
+            ),
             (limits.mailbox_messages_max > 0, "mailbox_messages_max must not be 0"),
             (limits.mailbox_messages_max <= COUNT_MAX, "mailbox_messages_max is too large"),
             (limits.store_queue_bytes_max <= COUNT_MAX, "store_queue_bytes_max is too large"),
@@ -287,6 +348,7 @@ impl Config {
             (limits.merge_updates_max > 0, "merge_updates_max must not be 0"),
             (limits.answer_burst_bytes > 0, "answer_burst_bytes must not be 0"),
             (limits.answer_bytes_per_second > 0, "answer_bytes_per_second must not be 0"),
+            (limits.encoded_bytes_per_second > 0, "encoded_bytes_per_second must not be 0"),
             (limits.store_queue_bytes_max > 0, "store_queue_bytes_max must not be 0"),
             (limits.head_bytes_max >= 8 << 10, "head_bytes_max must be at least 8 KiB"),
             (!timing.quiet_max.is_zero(), "quiet_max must not be 0"),

@@ -17,8 +17,8 @@ pub struct Walked<'a> {
     pub fresh: Vec<Fresh<'a>>,
     /// Work that is here already, as this update has it.
     pub known: Vec<Known<'a>>,
-    /// How far each client's work has come, of those who brought some.
-    pub reached: BTreeMap<ClientId, Clock>,
+    /// How far the work of each client has come, of those of whom some was brought.
+    pub reached: Vec<(ClientId, Clock)>,
     /// Whether something names what isn't here.
     pub is_missing: bool,
     /// Whether all of it is new work, to be written as it came.
@@ -32,8 +32,20 @@ pub struct Fresh<'a> {
     pub span: Span,
     /// How many structs.
     pub structs: u64,
-    /// Their bytes, one part after the other.
-    pub bytes: Vec<Cow<'a, [u8]>>,
+    /// Their bytes but for the last ones, one part after the other.
+    parts: Vec<Cow<'a, [u8]>>,
+    /// The last of their bytes: all of them, where they're written as they came.
+    last: &'a [u8],
+}
+
+impl Fresh<'_> {
+    /// The bytes of the structs.
+    pub fn bytes(&self) -> Cow<'_, [u8]> {
+        match self.parts.is_empty() {
+            true => self.last.into(),
+            false => [&self.parts.concat(), self.last].concat().into(),
+        }
+    }
 }
 
 /// Work of one client that is here already.
@@ -85,8 +97,8 @@ pub fn walk<'a>(
     state: &StateVector,
     visit: &mut impl Visit,
 ) -> Result<Walked<'a>, Unfit> {
-    let sections = outline.sections.iter().map(|section| Cursor::new(update, section, state)).collect();
-    let mut walk = Walk { state, reached: BTreeMap::new(), sections, waiting: BTreeMap::new() };
+    let sections: Vec<_> = outline.sections.iter().map(|section| Cursor::new(update, section, state)).collect();
+    let mut walk = Walk { state, numbers: Numbers::of(&sections), sections, waiting: BTreeMap::new() };
     walk.run(visit)?;
     walk.find_circle()?;
     Ok(walk.end())
@@ -131,6 +143,8 @@ struct Cursor<'a> {
     known: Vec<Known<'a>>,
     /// How much was here before.
     floor: Clock,
+    /// How much is here with what was taken.
+    reached: Clock,
     fresh: Option<Fresh<'a>>,
     /// The bytes of the last new structs that are as they came.
     last: Range<usize>,
@@ -148,6 +162,7 @@ impl<'a> Cursor<'a> {
             waits: None,
             known: Vec::new(),
             floor: state.get(section.span.client),
+            reached: state.get(section.span.client),
             fresh: None,
             last: 0..0,
             is_as_it_came: true,
@@ -187,15 +202,16 @@ impl<'a> Cursor<'a> {
     fn take(&mut self, arrival: &Arrival<'a>, otherwise: Option<Vec<u8>>) {
         let to = self.structs.reader().position();
         let Arrival { client, start, whole } = *arrival;
-        let empty = || Fresh { span: Span { client, start, end: start }, structs: 0, bytes: Vec::new() };
+        let empty = || Fresh { span: Span { client, start, end: start }, structs: 0, parts: Vec::new(), last: &[] };
         let fresh = self.fresh.get_or_insert_with(empty);
         fresh.span.end = whole.end;
         fresh.structs += 1;
+        self.reached = whole.end;
         match otherwise {
             Some(written) => {
                 self.is_as_it_came = false;
-                fresh.bytes.extend(part(self.bytes, &mut self.last));
-                fresh.bytes.push(written.into());
+                fresh.parts.push(self.bytes[std::mem::take(&mut self.last)].into());
+                fresh.parts.push(written.into());
             }
             None if self.last.is_empty() => self.last = to - whole.bytes.len()..to,
             None => self.last.end = to,
@@ -205,19 +221,31 @@ impl<'a> Cursor<'a> {
 
     fn end(&mut self) {
         if let Some(fresh) = &mut self.fresh {
-            fresh.bytes.extend(part(self.bytes, &mut self.last));
+            fresh.last = &self.bytes[std::mem::take(&mut self.last)];
         }
     }
 }
 
-fn part<'a>(bytes: &'a [u8], range: &mut Range<usize>) -> Option<Cow<'a, [u8]>> {
-    let range = std::mem::take(range);
-    (!range.is_empty()).then(|| bytes[range].into())
+/// Which section is whose. Of a few, that's found sooner by looking at each.
+enum Numbers {
+    Few,
+    Many(BTreeMap<ClientId, usize>),
+}
+
+impl Numbers {
+    const FEW: usize = 8;
+
+    fn of(sections: &[Cursor<'_>]) -> Self {
+        match sections.len() {
+            0..=Self::FEW => Self::Few,
+            _ => Self::Many(sections.iter().enumerate().map(|(number, section)| (section.client, number)).collect()),
+        }
+    }
 }
 
 struct Walk<'a, 's> {
     state: &'s StateVector,
-    reached: BTreeMap<ClientId, Clock>,
+    numbers: Numbers,
     sections: Vec<Cursor<'a>>,
     /// For each client, which sections wait for how much of its work.
     waiting: BTreeMap<ClientId, Vec<(Clock, usize)>>,
@@ -225,13 +253,15 @@ struct Walk<'a, 's> {
 
 impl<'a> Walk<'a, '_> {
     fn run(&mut self, visit: &mut impl Visit) -> Result<(), Unfit> {
-        let mut ready: Vec<usize> = (0..self.sections.len()).rev().collect();
-        while let Some(number) = ready.pop() {
-            self.advance(number, visit)?;
-            let client = self.sections[number].client;
-            let reached = self.reached(client);
-            if let Some(waiting) = self.waiting.get_mut(&client) {
-                ready.extend(waiting.extract_if(.., |(clock, _)| *clock < reached).map(|(_, number)| number));
+        let mut ready = Vec::new();
+        for first in 0..self.sections.len() {
+            ready.push(first);
+            while let Some(number) = ready.pop() {
+                self.advance(number, visit)?;
+                let Cursor { client, reached, .. } = self.sections[number];
+                if let Some(waiting) = self.waiting.get_mut(&client) {
+                    ready.extend(waiting.extract_if(.., |(clock, _)| *clock < reached).map(|(_, number)| number));
+                }
             }
         }
         Ok(())
@@ -241,7 +271,7 @@ impl<'a> Walk<'a, '_> {
     fn advance(&mut self, number: usize, visit: &mut impl Visit) -> Result<(), Unfit> {
         let client = self.sections[number].client;
         while let Some(whole) = self.sections[number].peek() {
-            let start = self.reached(client);
+            let start = self.sections[number].reached;
             let hole = (whole.start > start).then(|| Id { client, clock: whole.start - 1 });
             let waits = hole.or_else(|| self.missing(&whole));
             self.sections[number].waits = waits;
@@ -251,14 +281,20 @@ impl<'a> Walk<'a, '_> {
             }
             let arrival = Arrival { client, start, whole };
             let otherwise = visit.visit(&arrival).map_err(|what| Unfit { what, at: arrival.id() })?;
-            self.reached.insert(client, whole.end);
             self.sections[number].take(&arrival, otherwise);
         }
         Ok(())
     }
 
+    fn number(&self, client: ClientId) -> Option<usize> {
+        match &self.numbers {
+            Numbers::Few => self.sections.iter().position(|section| section.client == client),
+            Numbers::Many(numbers) => numbers.get(&client).copied(),
+        }
+    }
+
     fn reached(&self, client: ClientId) -> Clock {
-        self.reached.get(&client).copied().unwrap_or_else(|| self.state.get(client))
+        self.number(client).map_or_else(|| self.state.get(client), |number| self.sections[number].reached)
     }
 
     /// Something that a struct names and that isn't here yet.
@@ -275,13 +311,12 @@ impl<'a> Walk<'a, '_> {
         if self.sections.iter().all(|section| section.waits.is_none()) {
             return Ok(());
         }
-        let numbers: BTreeMap<ClientId, usize> = self.sections.iter().enumerate().map(|(n, s)| (s.client, n)).collect();
         let mut seen = vec![0; self.sections.len()];
         for first in 1..=self.sections.len() {
             let mut number = first - 1;
             while seen[number] == 0 {
                 seen[number] = first;
-                let Some(next) = self.follow(number, &numbers) else { break };
+                let Some(next) = self.follow(number) else { break };
                 if seen[next] == first {
                     let Cursor { client, next, .. } = self.sections[next];
                     let at = Id { client, clock: next.map_or(0, |read| read.start) };
@@ -294,23 +329,24 @@ impl<'a> Walk<'a, '_> {
     }
 
     /// The section that brings what this one waits for.
-    fn follow(&self, number: usize, numbers: &BTreeMap<ClientId, usize>) -> Option<usize> {
+    fn follow(&self, number: usize) -> Option<usize> {
         let id = self.sections[number].waits?;
-        let next = *numbers.get(&id.client)?;
+        let next = self.number(id.client)?;
         let other = self.sections[next].next?;
         // A Skip before its next struct isn't work that it brings.
         (id.clock >= other.start).then_some(next)
     }
 
-    fn end(mut self) -> Walked<'a> {
-        self.sections.iter_mut().for_each(Cursor::end);
+    fn end(self) -> Walked<'a> {
         let is_missing = self.sections.iter().any(|section| section.waits.is_some());
         let is_as_it_came = !is_missing && self.sections.iter().all(|section| section.is_as_it_came);
-        let (mut fresh, mut known) = (Vec::new(), Vec::new());
-        for section in self.sections {
+        let reached = self.sections.iter().map(|section| (section.client, section.reached)).collect();
+        let (mut fresh, mut known) = (Vec::with_capacity(self.sections.len()), Vec::new());
+        for mut section in self.sections {
+            section.end();
             fresh.extend(section.fresh);
-            known.extend(section.known);
+            known.append(&mut section.known);
         }
-        Walked { fresh, known, reached: self.reached, is_missing, is_as_it_came }
+        Walked { fresh, known, reached, is_missing, is_as_it_came }
     }
 }

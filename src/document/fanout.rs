@@ -207,7 +207,7 @@ impl Document {
             Content::Answer => {
                 behind.basis = session.basis.take().or(behind.basis.take());
                 session.has_answer = false;
-                self.answers.taken(id, &self.config.limits);
+                self.answers.taken(id);
             }
             Content::Update if behind.basis.is_none() => {
                 behind.basis = Some(self.turn.before(self.replica.state().clone()));
@@ -227,10 +227,10 @@ impl Document {
         session.has_answer = false;
         let asks = session.question.is_some() || session.asks_everybody;
         let is_behind = session.behind.is_some();
-        self.answers.taken(id, &self.config.limits);
+        self.answers.taken(id);
         let must_wait = self.must_wait(now, id);
         if must_wait || asks && !is_behind {
-            self.answers.ask(id);
+            self.answers.ask(id, true);
         }
         match must_wait {
             true => self.wait_drained(id),

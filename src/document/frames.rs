@@ -44,7 +44,7 @@ impl Document {
         };
         session.asks_everybody |= asked.everybody;
         session.question = asked.vector.or(session.question.take());
-        self.answers.ask(id);
+        self.answers.ask(id, session.was_answered);
     }
 
     fn on_frame(

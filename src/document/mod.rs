@@ -22,11 +22,15 @@
 //!
 //! **Session**
 //! - S1 Who joins is sent SyncStep1, then awareness if anyone is here.
-//! - S2 SyncStep1 is answered, to that session alone, with what it lacks; of several in one message, the last.
+//! - S2 SyncStep1 is answered, to that session alone, with what it lacks: once a turn, when that ends, and with what it said
+//!   last. There's one answer in an outbox at most, each session has them at a bounded rate, and what is encoded for them all is
+//!   bounded too. Sessions that have the same share an answer; a large one that somebody is still taking is given to others as it
+//!   is, and then what has changed since.
 //! - S3 Mail that arrives while a document loads waits; none is lost; a load that takes too long closes 1013.
 //! - S4 From a session that may only read, what would change the document is refused and answered so; a SyncStep2 with
 //!   nothing new is acknowledged; it goes on receiving, and its presence is shown.
-//! - S5 Who leaves takes along the awareness that it still owns, and no other's.
+//! - S5 Who leaves takes along the awareness that it still owns, and no other's. Nobody else says goodbye for an entry whose
+//!   owner is here.
 //! - S6 Access can change, and end, while a session lives.
 //!
 //! **Standing**
@@ -54,10 +58,11 @@
 //!   clock and announces itself at once. The others are made to do the same, at a bounded rate: who comes back has
 //!   forgotten their states but not their clocks, and would not see them until they move.
 //! - A2 A session owns the id of a single-entry awareness frame directly after its opening SyncStep1. Entries relayed
-//!   for sibling tabs don't change hands; a later claim does.
+//!   for sibling tabs don't change hands; a later claim does. Whoever had it is asked then, and has it back if it's alive.
 //! - A3 Awareness is never stored.
 //! - A4 An entry that isn't renewed for 30 s is removed, and that is announced.
-//! - A5 Entries and bytes are limited.
+//! - A5 Entries and bytes are limited, in a document and of a session, and so are clients that nobody knew. Nobody speaks for who
+//!   is here and isn't its own, and nobody's clock can be moved beyond where it can go on from. Who says who it is finds room.
 //!
 //! **Durability**
 //! - D1 `Append` precedes `Send` of the same update.
@@ -443,7 +448,7 @@ impl Document {
         let Some(session) = self.sessions.remove(&id) else { return };
         self.unsettled.remove(&id);
         self.waiting.remove(&id);
-        self.answers.taken(id, &self.config.limits);
+        self.answers.taken(id);
         if let Some(client) = session.own() {
             self.awareness.leave(client, id, now.monotonic, &self.config.limits);
         }
@@ -474,6 +479,7 @@ impl Document {
 
     fn on_tick(&mut self, now: Now, effects: &mut Vec<Effect>) {
         self.wake = None;
+        self.answers.tidy();
         self.awareness.expire(now.monotonic, &self.config.limits, &self.config.timing);
         if let Some(expires) = self.awareness.deadline() {
             self.wake_at(expires);

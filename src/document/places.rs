@@ -268,8 +268,10 @@ impl Places {
         number
     }
 
-    fn unit(&mut self, id: Option<Id>, mark: &mut Mark) -> Unit {
-        id.map_or_else(Unit::default, |id| Unit { client: self.number(id.client, mark), clock: id.clock })
+    /// A unit that something of `own` was put next to: mostly it's of the same client.
+    fn unit(&mut self, id: Option<Id>, own: (ClientId, u32), mark: &mut Mark) -> Unit {
+        let Some(Id { client, clock }) = id else { return Unit::default() };
+        Unit { client: if client == own.0 { own.1 } else { self.number(client, mark) }, clock }
     }
 
     /// Notes where a struct stands, and between what. Gives how deep the shared type nests that it holds, if it holds one.
@@ -279,22 +281,22 @@ impl Places {
         let (origin, right_origin) = item.map_or((None, None), |item| (item.origin, item.right_origin));
         let before = id.clock.checked_sub(1).map(|clock| Id { clock, ..id });
         let content = item.map(|item| item.content);
+        let own = (id.client, self.number(id.client, mark));
         let run = Run {
             start: id.clock,
             place,
-            left: self.unit(origin, mark),
-            right: self.unit(right_origin, mark),
+            left: self.unit(origin, own, mark),
+            right: self.unit(right_origin, own, mark),
             is_deleted: content == Some(Content::Deleted),
         };
-        self.push(id.client, run, origin == before || item.is_none(), mark);
+        self.push(own.1, run, origin == before || item.is_none(), mark);
         match content {
             Some(Content::Type(kind)) => self.note_type(id, kind, place, mark),
             _ => 0,
         }
     }
 
-    fn push(&mut self, client: ClientId, run: Run, is_next: bool, mark: &mut Mark) {
-        let number = self.number(client, mark);
+    fn push(&mut self, number: u32, run: Run, is_next: bool, mark: &mut Mark) {
         let runs = &mut self.clients[number as usize - 1].runs;
         if mark.runs.last().is_none_or(|(last, _)| *last != number) {
             mark.runs.push((number, runs.len()));

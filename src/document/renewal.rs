@@ -91,7 +91,7 @@ impl Document {
         }
         for (id, session) in &self.sessions {
             if session.question.is_some() || session.asks_everybody {
-                self.answers.ask(*id);
+                self.answers.ask(*id, session.was_answered);
             }
         }
     }
@@ -99,6 +99,9 @@ impl Document {
     fn ask_anew(&mut self, now: Now, id: SessionId, effects: &mut Vec<Effect>) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         (session.last_asked, session.asked_in_vain) = (None, 0);
+        if session.question.is_some() || session.asks_everybody {
+            self.answers.ask(id, session.was_answered);
+        }
         self.ask(now, id, effects);
     }
 }

@@ -33,6 +33,8 @@ pub struct Session {
     pub asks_everybody: bool,
     /// Whether an answer is in its outbox. There's never another one with it.
     pub has_answer: bool,
+    /// Whether it was answered before.
+    pub was_answered: bool,
     /// What it has had of answers lately.
     pub pace: Pace,
     /// Its own frames that aren't settled yet (D7).
@@ -99,6 +101,7 @@ impl Session {
             question: None,
             asks_everybody: false,
             has_answer: false,
+            was_answered: false,
             pace: Pace::default(),
             ledger: Ledger::default(),
             opening: Opening::Silent,

@@ -1,6 +1,5 @@
 //! How far an update stands on what is here (H1), and what of it stands and is new, found without yrs.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::causal::{self, Arrival, Fresh, Known, Unfit, Visit, Walked};
@@ -62,10 +61,14 @@ pub fn standing<'a>(
 
 impl<'a> Standing<'a> {
     fn new(walked: Walked<'a>, deletes: &[Span], unsure: Vec<Id>, state: &StateVector) -> Self {
-        let reached = |client| walked.reached.get(&client).copied().unwrap_or_else(|| state.get(client));
-        let here = deletes.iter().map(|span| Span { end: span.end.min(reached(span.client)), ..*span });
-        let here: Vec<_> = here.filter(|span| span.start < span.end).collect();
-        let is_missing = walked.is_missing || deletes.iter().any(|span| span.end > reached(span.client));
+        let (mut here, mut is_missing) = (Vec::new(), walked.is_missing);
+        if !deletes.is_empty() {
+            let brought: BTreeMap<ClientId, Clock> = walked.reached.into_iter().collect();
+            let reached = |client| brought.get(&client).copied().unwrap_or_else(|| state.get(client));
+            let until = |span: &Span| Span { end: span.end.min(reached(span.client)), ..*span };
+            here = deletes.iter().map(until).filter(|span| span.start < span.end).collect();
+            is_missing |= deletes.iter().any(|span| span.end > reached(span.client));
+        }
         Self {
             is_as_it_came: walked.is_as_it_came && !is_missing && is_in_order(deletes),
             is_missing,
@@ -99,12 +102,8 @@ impl<'a> Standing<'a> {
     /// What stands and is new, as an update with another delete set.
     pub fn with_deletes(&self, deletes: impl Iterator<Item = Span>) -> Vec<u8> {
         let mut assembly = Assembly::default();
-        for Fresh { span, structs, bytes } in &self.fresh {
-            let bytes = match &bytes[..] {
-                [one] => Cow::Borrowed(&one[..]),
-                several => several.concat().into(),
-            };
-            assembly.add(*span, *structs, bytes);
+        for fresh in &self.fresh {
+            assembly.add(fresh.span, fresh.structs, fresh.bytes());
         }
         deletes.for_each(|span| assembly.delete(span));
         assembly.encode()

@@ -5,16 +5,19 @@ use std::io::{self, ErrorKind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::StreamExt;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, BufReader, ReadBuf};
+use tokio::sync::Notify;
 use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::life::Life;
+use crate::node::unfinished::{Growing, STEP};
 
 /// Bytes that are read from the socket at once. It's most of what an idle connection costs.
 const READ_BYTES: usize = 4 << 10;
@@ -44,13 +47,14 @@ struct Held {
 }
 
 impl<R: AsyncRead + Unpin> Reader<R> {
-    pub async fn new(from: R, message_bytes_max: usize, life: Arc<Life>) -> Self {
+    pub async fn new(from: R, message_bytes_max: usize, step_max: Duration, life: Arc<Life>, growing: Growing) -> Self {
         let config = WebSocketConfig::default()
             .read_buffer_size(CHUNK_BYTES)
             .write_buffer_size(0)
             .max_message_size(Some(message_bytes_max))
             .max_frame_size(Some(message_bytes_max));
-        let listening = Listening { from, alarm: Box::pin(sleep_until(life.ends())), life };
+        let growth = Growth { growing, come: 0, granted: STEP, grant: None, until: Instant::now(), step_max };
+        let listening = Listening { from, alarm: Box::pin(sleep_until(life.ends())), life, growth };
         let buffered = BufReader::with_capacity(READ_BYTES, listening);
         Self { frames: WebSocketStream::from_raw_socket(buffered, Role::Server, Some(config)).await, held: None }
     }
@@ -59,8 +63,11 @@ impl<R: AsyncRead + Unpin> Reader<R> {
     ///
     /// # Errors
     /// If the bytes aren't frames, a message is too large, or the connection is gone; as I/O error of kind `TimedOut` if
-    /// nothing was heard for too long. Nothing can be read after an error.
+    /// nothing was heard for too long, and of kind `QuotaExceeded` if a large message comes too slowly. Nothing can be read after
+    /// an error.
     pub async fn next(&mut self) -> Result<Message, Error> {
+        // Whoever asks for the next one has found room for the last.
+        self.frames.get_mut().get_mut().growth.finish();
         let message = self.frames.next().await.unwrap_or(Err(Error::ConnectionClosed))?;
         self.let_go(HEAD_BYTES_MIN + message.len());
         match message {
@@ -85,6 +92,11 @@ impl<R: AsyncRead + Unpin> Reader<R> {
         });
     }
 
+    /// Wakes who is to go, for others need the room that its message takes.
+    pub fn shed(&mut self) -> Arc<Notify> {
+        self.frames.get_mut().get_mut().growth.growing.shed()
+    }
+
     /// Reads until the peer says goodbye or is gone.
     pub async fn until_closed(&mut self) {
         while let Ok(message) = self.next().await {
@@ -106,6 +118,42 @@ struct Listening<R> {
     from: R,
     life: Arc<Life>,
     alarm: Pin<Box<Sleep>>,
+    growth: Growth,
+}
+
+/// How far the message is that is being read, and how far it may go.
+struct Growth {
+    growing: Growing,
+    come: usize,
+    granted: usize,
+    /// Waits for room for more.
+    grant: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    /// When what was granted last must have come.
+    until: Instant,
+    step_max: Duration,
+}
+
+impl Growth {
+    /// Ready when so many bytes more may come.
+    fn poll_grant(&mut self, cx: &mut Context<'_>, more: usize) -> Poll<io::Result<()>> {
+        if self.come > STEP && Instant::now() > self.until {
+            return Poll::Ready(Err(ErrorKind::QuotaExceeded.into()));
+        }
+        while self.come + more > self.granted {
+            let growing = &mut self.growing;
+            let grant = self.grant.get_or_insert_with(|| Box::pin(growing.grow()));
+            ready!(grant.as_mut().poll(cx));
+            self.grant = None;
+            self.granted += STEP;
+            self.until = Instant::now() + self.step_max;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn finish(&mut self) {
+        (self.come, self.granted, self.grant) = (0, STEP, None);
+        self.growing.finish();
+    }
 }
 
 impl<R> Listening<R> {
@@ -124,9 +172,12 @@ impl<R> Listening<R> {
 
 impl<R: AsyncRead + Unpin> AsyncRead for Listening<R> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        ready!(self.growth.poll_grant(cx, into.remaining()))?;
+        let before = into.filled().len();
         match Pin::new(&mut self.from).poll_read(cx, into) {
             Poll::Pending => self.poll_silence(cx).map(Err),
             polled => {
+                self.growth.come += into.filled().len() - before;
                 self.life.hear();
                 polled
             }
@@ -150,15 +201,59 @@ impl<R: Unpin> AsyncWrite for Listening<R> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
 
     use super::*;
+    use crate::node::unfinished::Unfinished;
+
+    const STEP_MAX: Duration = Duration::from_secs(20);
 
     async fn pair(silence_max: Duration) -> (DuplexStream, Reader<DuplexStream>) {
         let (near, far) = duplex(64 << 10);
-        (near, Reader::new(far, 16 << 20, Arc::new(Life::new(silence_max))).await)
+        let growing = Arc::new(Unfinished::new(32 << 20)).growing();
+        (near, Reader::new(far, 16 << 20, STEP_MAX, Arc::new(Life::new(silence_max)), growing).await)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_large_message_that_trickles_ends_it_and_one_that_is_slow_does_not() {
+        for (wait, ends) in [(STEP_MAX / 20, true), (STEP_MAX / 1_000, false)] {
+            let (mut near, mut reader) = pair(Duration::from_secs(45)).await;
+            let sent = frame(300_000);
+            let trickling = async {
+                near.write_all(&sent[..STEP + 5_000]).await.unwrap();
+                for part in sent[STEP + 5_000..].chunks(1_000) {
+                    tokio::time::sleep(wait).await;
+                    if near.write_all(part).await.is_err() {
+                        return;
+                    }
+                }
+            };
+            let reading = async {
+                let read = reader.next().await;
+                drop(reader);
+                read
+            };
+            let (read, ()) = tokio::join!(reading, trickling);
+            match read {
+                Err(Error::Io(error)) => assert!(ends && error.kind() == ErrorKind::QuotaExceeded, "{error}"),
+                read => assert!(!ends && read.unwrap().len() == 300_000),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn an_unfinished_message_takes_only_what_it_was_granted() {
+        let unfinished = Arc::new(Unfinished::new(2 * STEP));
+        let (mut near, far) = duplex(16 << 20);
+        let life = Arc::new(Life::new(Duration::from_secs(60)));
+        let mut reader = Reader::new(far, 16 << 20, STEP_MAX, life, unfinished.growing()).await;
+        near.write_all(&frame(1 << 20)).await.unwrap();
+        let shed = reader.shed();
+        tokio::select! {
+            _ = reader.next() => panic!("there's no room for it"),
+            () = shed.notified() => {}
+        }
+        assert!(reader.frames.get_mut().get_mut().growth.come <= 3 * STEP);
     }
 
     /// A binary frame, masked with zeros.

@@ -145,7 +145,10 @@ impl Socket {
         let life = Arc::new(Life::new(config.timing.silence_max));
         let (from, to) = split(TokioIo::new(upgraded));
         Self {
-            reader: Reader::new(from, config.limits.message_bytes_max, life.clone()).await,
+            reader: {
+                let (message, step) = (config.limits.message_bytes_max, config.timing.step_max);
+                Reader::new(from, message, step, life.clone(), node.growing()).await
+            },
             writer: Writer::new(to, config.timing.write_max, life),
         }
     }
@@ -155,10 +158,12 @@ impl Socket {
         let metrics = visitor.node.metrics();
         let (pong, pongs) = watch::channel(Bytes::new());
         let pings = Pings::every(visitor.node.config().timing.ping_interval);
+        let shed = self.reader.shed();
         let mut outward = Outward { writer: &mut self.writer, seat, metrics, wants_acks: visitor.wants_acks };
         tokio::select! {
             end = inward(&mut self.reader, seat, metrics, &pong) => end,
             end = outward.run(pongs, pings) => end,
+            () = shed.notified() => unfinished(metrics),
         }
     }
 
@@ -251,12 +256,19 @@ fn unreadable(metrics: &Metrics, error: Error) -> End {
             metrics.refused("protocol");
             End::Garbled(Farewell::PROTOCOL)
         }
+        Error::Io(error) if error.kind() == ErrorKind::QuotaExceeded => unfinished(metrics),
         Error::Io(error) if error.kind() == ErrorKind::TimedOut => {
             metrics.refused("silent");
             End::Lost
         }
         _ => End::Lost,
     }
+}
+
+/// A large message doesn't come whole, and others need the room.
+fn unfinished(metrics: &Metrics) -> End {
+    metrics.refused("unfinished");
+    closing(metrics, CloseCode::Later, End::Garbled)
 }
 
 /// From the document into the socket.

@@ -13,8 +13,10 @@ use super::Metrics;
 use super::Shared;
 use super::access::Request;
 use super::backlog::{Backlog, Waiting};
+use super::budget::Budget;
 use super::mailbox::{Letters, Mail};
 use super::outbox::Outbox;
+use super::queue::Queue;
 use super::signals::Flags;
 use super::watchdog::{Beat, InHand};
 use crate::document::{Audience, CloseCode, Content, Document, Effect, Event, Kind, Now};
@@ -30,9 +32,12 @@ pub(crate) struct Actor {
     pub(super) letters: Letters,
     pub(super) members: BTreeMap<SessionId, Member>,
     behind: BTreeSet<SessionId>,
-    /// Mail that was taken and not handled yet.
+    /// Mail that was taken out of the mailbox, and isn't to be handled yet.
+    pub(super) queue: Queue,
+    budget: Budget,
+    /// Mail that is to be handled next.
     pub(super) backlog: Backlog,
-    /// What has happened to sessions, all of whose mail is in the backlog or was handled.
+    /// What has happened to sessions, all of whose mail was taken out of the mailbox.
     pub(super) flags: BTreeMap<SessionId, Flags>,
     /// Whether the last turn left more to look at.
     pub(super) has_more: bool,
@@ -113,6 +118,8 @@ pub(super) struct Opened {
 
 impl Actor {
     pub fn new(name: DocName, shared: Arc<Shared>, letters: Letters) -> Self {
+        let (queue, share) =
+            (Queue::new(shared.config.clone(), shared.pressure.clone()), shared.config.timing.document_time);
         let beat = Beat::of(name.clone());
         shared.faults.watched.add(&beat);
         Self {
@@ -121,6 +128,8 @@ impl Actor {
             letters,
             members: BTreeMap::new(),
             behind: BTreeSet::new(),
+            queue,
+            budget: Budget::of_time(share, share),
             backlog: Backlog::default(),
             flags: BTreeMap::new(),
             has_more: false,
@@ -209,9 +218,16 @@ impl Actor {
         while let Some(Waiting { mail, .. }) = self.backlog.pop() {
             self.turn_down(mail, code);
         }
+        self.turn_all_down(code);
         while let Ok(mail) = self.letters.mail.try_recv() {
             self.turn_down(mail, code);
         }
+    }
+
+    /// Doesn't take what isn't to be handled yet.
+    pub(super) fn turn_all_down(&mut self, code: CloseCode) {
+        let all: Vec<_> = self.queue.drain().collect();
+        all.into_iter().for_each(|mail| self.turn_down(mail, code));
     }
 
     /// Doesn't take mail. Dropping it tells who waits for an answer.
@@ -225,7 +241,12 @@ impl Actor {
     async fn serve(&mut self, mut opened: Opened) -> End {
         let mut stopping = self.shared.stopping.subscribe();
         loop {
-            let wake = opened.document.deadline().map(|at| self.shared.clock.instant(at));
+            if !self.queue.is_empty() {
+                // What is left of a long turn goes on when other documents have had theirs.
+                tokio::task::yield_now().await;
+            }
+            let due = opened.document.deadline().map(|at| self.shared.clock.instant(at));
+            let wake = due.into_iter().chain(self.queue.next(Instant::now()).map(Into::into)).min();
             let mut first = None;
             let mut stops = false;
             tokio::select! {
@@ -255,6 +276,10 @@ impl Actor {
 
     /// Takes what waits, at most what waits now, then lets what came of it go out (F7).
     async fn turn(&mut self, opened: &mut Opened, first: Option<Mail>, stops: bool) -> Result<Option<End>, Fault> {
+        let shared = self.shared.clone();
+        let is_heavy = self.budget.over_until().is_some();
+        // The semaphore is never closed.
+        let _heavy = if is_heavy { shared.heavy.acquire().await.ok() } else { None };
         let started = Instant::now();
         self.gather(first);
         self.on_space(opened).await?;
@@ -262,6 +287,7 @@ impl Actor {
             // Before the mail: nothing of it may be acknowledged any more, not even at `memory`.
             self.on_progress(opened).await?;
         }
+        self.close_floods(opened).await?;
         let portion = self.backlog.portion(|hash| self.shared.faults.suspects_message(hash));
         // Until the turn has ended: what it brings is merged and encoded then.
         let _mark = portion.mark(&self.name).and_then(|what| self.shared.faults.mark(&what));
@@ -271,12 +297,17 @@ impl Actor {
                 Some(hash) => self.on_suspect(opened, waiting.mail, hash).await?,
                 None => self.on_waiting(opened, waiting).await?,
             }
+            if started.elapsed() >= self.shared.config.timing.turn_max {
+                break;
+            }
         }
         self.has_more |= !self.backlog.is_empty();
-        while self.backlog.is_empty()
-            && let Some((session, flags)) = self.flags.pop_first()
-        {
-            self.on_flags(opened, session, flags).await?;
+        let mut flags = if self.has_more { BTreeMap::new() } else { std::mem::take(&mut self.flags) };
+        while let Some((session, its)) = flags.pop_first() {
+            if let Err(fault) = self.on_flags(opened, session, its).await {
+                flags.into_iter().for_each(|(session, its)| self.flags.entry(session).or_default().add(its));
+                return Err(fault);
+            }
         }
         self.on_progress(opened).await?;
         if opened.document.deadline().is_some_and(|at| at <= self.shared.clock.now().monotonic) {
@@ -289,7 +320,19 @@ impl Actor {
         self.step(opened, Event::TurnEnded).await?;
         self.let_out(opened).await?;
         self.shared.metrics.handled(started.elapsed());
+        self.budget.spend_time(started.elapsed());
         Ok(self.end(opened))
+    }
+
+    /// Sends away who takes more than its share from others, and goes on. What it has to say it says when it comes back, at once.
+    async fn close_floods(&mut self, opened: &mut Opened) -> Result<(), Fault> {
+        for session in self.queue.floods(Instant::now()) {
+            self.shared.metrics.refused("flood");
+            tracing::info!(document = %self.name, %session, "a session is closed: it takes too much from others");
+            self.queue.forget(session);
+            self.step(opened, Event::Reauthorized { session, right: Err(CloseCode::Later) }).await?;
+        }
+        Ok(())
     }
 
     fn end(&mut self, opened: &mut Opened) -> Option<End> {
@@ -318,7 +361,7 @@ impl Actor {
 
     /// Whether nobody can reach the document any more.
     pub(super) fn may_retire(&self) -> bool {
-        let has_no_mail = || self.letters.mail.is_empty() && self.backlog.is_empty();
+        let has_no_mail = || self.letters.mail.is_empty() && self.queue.is_empty() && self.backlog.is_empty();
         self.shared.registry.retire(&self.name, &self.letters.signals, has_no_mail)
     }
 
@@ -332,7 +375,12 @@ impl Actor {
             Mail::Message { session, message, .. } => {
                 self.shared.metrics.messages_in.inc();
                 self.shared.metrics.bytes_in.inc_by(message.len() as u64);
-                self.step(opened, Event::Received { session, message }).await
+                let (started, bytes) = (Instant::now(), message.len());
+                let now = self.shared.clock.now();
+                self.handle(opened, now, Event::Received { session, message })?;
+                let now = Instant::now();
+                self.queue.charge(session, now - started, bytes, now);
+                self.perform(opened).await
             }
             Mail::Reauthorized { session, right } => {
                 if let (Some(member), Ok(kind)) = (self.members.get_mut(&session), &right) {
@@ -369,7 +417,10 @@ impl Actor {
             self.is_not_behind(session);
             self.step(opened, Event::Drained { session }).await?;
         }
-        if flags.has_left {
+        if flags.has_left && self.queue.has_last_words(session, Instant::now()) {
+            self.flags.entry(session).or_default().has_left = true;
+        } else if flags.has_left {
+            self.queue.forget(session);
             self.remove(session);
             self.step(opened, Event::Left { session }).await?;
         }

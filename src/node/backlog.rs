@@ -1,6 +1,7 @@
 //! Mail that was taken from the mailbox, what of it makes one turn, and what becomes of messages that are known to be dangerous.
 
 use std::collections::VecDeque;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
@@ -74,7 +75,7 @@ impl Portion {
 }
 
 impl Actor {
-    /// Takes the mail that waits now, unless some of the last turn's is left.
+    /// Takes the mail that waits now, and of that what is to be handled next, unless some of the last turn's is left.
     pub(super) fn gather(&mut self, first: Option<Mail>) {
         self.has_more = !self.backlog.is_empty();
         if self.has_more {
@@ -86,12 +87,20 @@ impl Actor {
         }
         let waiting = self.letters.mail.len();
         let rest = (0..waiting).map_while(|_| self.letters.mail.try_recv().ok());
-        for mail in first.into_iter().chain(rest) {
+        first.into_iter().chain(rest).for_each(|mail| self.queue.push(mail));
+        let (limits, turn_max) = (&self.shared.config.limits, self.shared.config.timing.turn_max);
+        let (now, mut expected) = (Instant::now(), Duration::ZERO);
+        for _ in 0..limits.mailbox_messages_max {
+            let Some((mail, cost)) = self.queue.pop(now) else { break };
+            expected += cost;
             let hashes = match &mail {
                 Mail::Message { message, .. } => self.shared.faults.hashes(message),
                 _ => None,
             };
             self.backlog.push(Waiting { mail, hashes });
+            if expected >= turn_max {
+                break;
+            }
         }
     }
 

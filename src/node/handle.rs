@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 
 use super::mailbox::{Closed, Mail, Mailbox};
 use super::outbox::{Outbox, Outgoing};
@@ -88,7 +88,8 @@ impl DocumentHandle {
         let mailbox = self.node.open(&self.name)?;
         let (session, outbox) = self.node.outbox(mailbox.signals());
         // From here on the seat says that it leaves, whatever happens.
-        let seat = Seat { _node: self.node.clone(), session, mailbox, outbox };
+        let waiting = Arc::new(Semaphore::new(self.node.config().limits.session_mail_bytes_max));
+        let seat = Seat { _node: self.node.clone(), session, mailbox, outbox, waiting };
         let request = Arc::new(request);
         let unavailable = |_| Error::Unavailable(self.name.clone());
         let (kind, outbox) = (grant.kind(), seat.outbox.clone());
@@ -141,6 +142,8 @@ pub struct Seat {
     session: SessionId,
     mailbox: Arc<Mailbox>,
     outbox: Arc<Outbox>,
+    /// Bounds the bytes of its messages that wait.
+    waiting: Arc<Semaphore>,
 }
 
 impl Seat {
@@ -158,7 +161,7 @@ impl Seat {
         if self.outbox.is_closed() {
             return Err(Closed);
         }
-        self.mailbox.send_message(self.session, message).await
+        self.mailbox.send_message(self.session, &self.waiting, message).await
     }
 
     /// What goes to this session next. Calling it says that all it gave before has been passed on: a session

@@ -36,7 +36,7 @@ impl Shared {
         tracing::warn!(document = %name, "a document that was being loaded when the process ended is loaded alone");
         let _alone = self.faults.alone();
         self.faults.begin_load_alone(name, self.clock.now().wall);
-        let opened = self.stored(name).map_err(LoadError::from).and_then(|stored| self.opened(name, &stored));
+        let opened = self.stored(name).and_then(|stored| self.opened(name, &stored));
         // Whether it can be loaded or not, it didn't end the process.
         self.faults.acquit_document(name);
         self.metrics.suspects.set(self.faults.suspected() as i64);

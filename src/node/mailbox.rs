@@ -1,6 +1,7 @@
 //! The mail that waits for one document: it's bounded, and makes its senders wait.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
@@ -25,6 +26,8 @@ pub(crate) enum Mail {
     Message {
         session: SessionId,
         message: Bytes,
+        /// When it was to be sent.
+        sent: Instant,
         _permits: [OwnedSemaphorePermit; 2],
     },
     Reauthorized {
@@ -50,10 +53,29 @@ pub struct Closed;
 pub(crate) struct Mailbox {
     mail: mpsc::Sender<Mail>,
     signals: Arc<Signals>,
-    bytes: Arc<Semaphore>,
-    bytes_max: usize,
-    inbound: Arc<Semaphore>,
+    large: Arc<Semaphore>,
+    large_max: usize,
+    inbound: Inbound,
 }
+
+/// Bounds the bytes in all mailboxes of the node: those of short messages, and those of long ones.
+#[derive(Clone)]
+pub(crate) struct Inbound {
+    short: Arc<Semaphore>,
+    long: Arc<Semaphore>,
+}
+
+impl Inbound {
+    pub fn new(limits: &Limits) -> Self {
+        let semaphore = || Arc::new(Semaphore::new(limits.inbound_bytes_max));
+        Self { short: semaphore(), long: semaphore() }
+    }
+}
+
+/// Messages up to this don't wait for longer ones.
+const SHORT_BYTES_MAX: usize = 64 << 10;
+/// A message counts for so many bytes at least: about what the rest of it takes, and that few of them make a turn.
+const BYTES_MIN: usize = 4 << 10;
 
 /// The actor's side.
 pub(crate) struct Letters {
@@ -62,13 +84,12 @@ pub(crate) struct Letters {
 }
 
 impl Mailbox {
-    /// `inbound` bounds the bytes in all mailboxes of the node.
-    pub fn new(limits: &Limits, inbound: Arc<Semaphore>) -> (Self, Letters) {
+    pub fn new(limits: &Limits, inbound: Inbound) -> (Self, Letters) {
         let (sender, mail) = mpsc::channel(limits.mailbox_messages_max);
         let signals = Arc::new(Signals::default());
-        let bytes_max = limits.mailbox_bytes_max.min(limits.inbound_bytes_max);
-        let bytes = Arc::new(Semaphore::new(bytes_max));
-        (Self { mail: sender, signals: signals.clone(), bytes, bytes_max, inbound }, Letters { mail, signals })
+        let large_max = limits.mailbox_bytes_max.min(limits.inbound_bytes_max);
+        let large = Arc::new(Semaphore::new(large_max));
+        (Self { mail: sender, signals: signals.clone(), large, large_max, inbound }, Letters { mail, signals })
     }
 
     pub fn signals(&self) -> &Arc<Signals> {
@@ -80,11 +101,16 @@ impl Mailbox {
         self.mail.send(mail).await.map_err(|_| Closed)
     }
 
-    /// Sends a client's message. Waits while too much waits already.
-    pub async fn send_message(&self, session: SessionId, message: Bytes) -> Result<(), Closed> {
-        let wanted = message.len().clamp(1, self.bytes_max) as u32;
-        let document = self.bytes.clone().acquire_many_owned(wanted).await.map_err(|_| Closed)?;
-        let node = self.inbound.clone().acquire_many_owned(wanted).await.map_err(|_| Closed)?;
-        self.send(Mail::Message { session, message, _permits: [document, node] }).await
+    /// Sends a client's message. Waits while too much waits already: of the session's own, or, if it's long, of others that are.
+    pub async fn send_message(&self, session: SessionId, own: &Arc<Semaphore>, message: Bytes) -> Result<(), Closed> {
+        let sent = Instant::now();
+        let (narrow, wide, max) = match message.len() <= SHORT_BYTES_MAX {
+            true => (own, &self.inbound.short, SHORT_BYTES_MAX),
+            false => (&self.large, &self.inbound.long, self.large_max),
+        };
+        let wanted = message.len().clamp(BYTES_MIN.min(max), max) as u32;
+        let narrow = narrow.clone().acquire_many_owned(wanted).await.map_err(|_| Closed)?;
+        let wide = wide.clone().acquire_many_owned(wanted).await.map_err(|_| Closed)?;
+        self.send(Mail::Message { session, message, sent, _permits: [narrow, wide] }).await
     }
 }

@@ -4,6 +4,7 @@ pub mod access;
 mod actor;
 mod backlog;
 pub(crate) mod backup;
+mod budget;
 mod faults;
 mod handle;
 mod hashes;
@@ -12,14 +13,18 @@ mod loading;
 mod mailbox;
 mod metrics;
 mod outbox;
+mod pressure;
+mod queue;
 mod recovery;
 mod registry;
 mod signals;
 mod space;
+pub(crate) mod unfinished;
 mod watchdog;
 
 use std::fmt;
 use std::io;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -49,15 +54,20 @@ use crate::store::{MemoryStore, Store, StoreError};
 use access::{Hook, Open};
 use actor::Actor;
 use faults::Faults;
-use mailbox::{Mail, Mailbox};
+use mailbox::{Inbound, Mail, Mailbox};
 use outbox::Outbox;
+use pressure::Pressure;
 use registry::Registry;
 use signals::Signals;
 use space::Space;
+use unfinished::{Growing, Unfinished};
 use watchdog::Stuck;
 
 /// Documents whose sessions are asked about at the same time.
 const QUESTIONS_MAX: usize = 16;
+/// Threads that documents run on. As many as there are cores may be busy with documents that use much; the others are for the rest,
+/// and the system gives each its share.
+const WORKERS_PER_CORE: usize = 2;
 /// Loads and listings that may block at the same time.
 const BLOCKING_THREADS: usize = 8;
 
@@ -109,7 +119,11 @@ pub(crate) struct Shared {
     /// A document that does one thing for ever, once there's one.
     stuck: watch::Sender<Option<Stuck>>,
     planted: Option<Planted>,
-    inbound: Arc<Semaphore>,
+    inbound: Inbound,
+    unfinished: Arc<Unfinished>,
+    pressure: Arc<Pressure>,
+    /// Documents that use much and work at the same time.
+    heavy: Semaphore,
     backups: Arc<Semaphore>,
     blocking: runtime::Handle,
 }
@@ -249,7 +263,9 @@ impl NodeBuilder {
     /// If the configuration can't work, the system gives no threads, or what the store keeps of faults can't be read.
     pub fn start(self) -> Result<Node, StartError> {
         self.config.check()?;
+        let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         let runtime = runtime::Builder::new_multi_thread()
+            .worker_threads(WORKERS_PER_CORE * cores)
             .thread_name("y-mesh")
             .thread_stack_size(STACK_BYTES)
             .max_blocking_threads(BLOCKING_THREADS)
@@ -258,7 +274,10 @@ impl NodeBuilder {
         let faults = Faults::open(&*self.store, &self.config.limits)?;
         let writer = Writer::start(self.store.clone(), self.config.limits.store_queue_bytes_max, faults.turnstile())?;
         let shared = Shared {
-            inbound: Arc::new(Semaphore::new(self.config.limits.inbound_bytes_max)),
+            inbound: Inbound::new(&self.config.limits),
+            pressure: Arc::new(Pressure::new(&self.config.timing)),
+            unfinished: Arc::new(Unfinished::new(self.config.limits.unfinished_bytes_max)),
+            heavy: Semaphore::new(cores),
             backups: Arc::new(Semaphore::new(self.config.limits.backups_max)),
             config: Arc::new(self.config),
             store: self.store,
@@ -541,6 +560,12 @@ impl Node {
     pub(crate) fn outbox(&self, signals: &Arc<Signals>) -> (SessionId, Arc<Outbox>) {
         let session = SessionId(self.inner.sessions.fetch_add(1, Ordering::Relaxed));
         (session, Arc::new(Outbox::new(session, signals.clone(), &self.config().limits)))
+    }
+
+    /// Counts what a connection sends before it's a whole message.
+    #[cfg_attr(not(feature = "server"), allow(dead_code, reason = "who embeds a node hands over whole messages"))]
+    pub(crate) fn growing(&self) -> Growing {
+        self.shared().unfinished.growing()
     }
 
     fn shared(&self) -> &Arc<Shared> {

@@ -115,6 +115,7 @@ impl Actor {
         while let Some(Waiting { mail, .. }) = self.backlog.pop() {
             self.turn_down(mail, CloseCode::Broken);
         }
+        self.turn_all_down(CloseCode::Broken);
         let mut stopping = self.shared.stopping.subscribe();
         let over = tokio::time::sleep(rest);
         tokio::pin!(over);

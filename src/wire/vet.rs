@@ -158,7 +158,7 @@ impl Walk<'_> {
                 return self.refuse("a client is listed without structs");
             }
             let client = ClientId(self.reader.var_uint()?);
-            if !seen.insert(client) {
+            if clients > 1 && !seen.insert(client) {
                 return self.refuse("a client is listed twice");
             }
             let clock = self.reader.var_uint()?;
@@ -205,9 +205,10 @@ impl Walk<'_> {
 
     fn deletes(&mut self) -> Result<(), Refusal> {
         let mut seen = BTreeSet::new();
-        for _ in 0..self.reader.count(2)? {
+        let clients = self.reader.count(2)?;
+        for _ in 0..clients {
             let client = ClientId(self.reader.var_uint()?);
-            if !seen.insert(client) {
+            if clients > 1 && !seen.insert(client) {
                 return self.refuse("a client is listed twice in the delete set");
             }
             let ranges = self.reader.count(2)?;

@@ -8,6 +8,7 @@
 #[allow(dead_code, reason = "the other tests use the rest")]
 mod support;
 
+mod attack;
 mod hostile;
 mod reader;
 mod server;

@@ -71,6 +71,63 @@ async fn w2_who_is_still_sending_a_message_too_large_gets_the_code_all_the_same(
     assert!(read.windows(4).any(|bytes| bytes[0] == 0x88 && bytes[2..] == 1009_u16.to_be_bytes()), "{read:?}");
 }
 
+/// Announces a message, and sends so much of it.
+async fn unfinished(server: &Server, announced: u64, sent: usize) -> tokio::net::TcpStream {
+    let mut stream = server.connect("/ws/notes").await.into_inner();
+    let mut head = vec![0x82, 0xff];
+    head.extend(announced.to_be_bytes());
+    head.extend([0; 4]);
+    stream.write_all(&head).await.unwrap();
+    stream.write_all(&vec![0; sent]).await.unwrap();
+    stream
+}
+
+#[tokio::test]
+async fn large_messages_that_never_come_whole_give_way_to_those_that_do() {
+    let server = Server::configured(|config| {
+        config.limits.message_bytes_max = 1 << 20;
+        config.limits.unfinished_bytes_max = 2 << 20;
+    })
+    .await;
+    let mut honest = server.visit("/ws/notes", 1).await;
+    let mut left = Vec::new();
+    for _ in 0..4 {
+        left.push(unfinished(&server, 1 << 20, 900 << 10).await);
+    }
+    honest.write(&"long ".repeat(100_000)).await;
+    honest.until("its echo", |honest| !honest.client.updates.is_empty()).await;
+    assert!(server.refusals("unfinished") >= 1);
+    let mut ends = 0;
+    for mut stream in left {
+        let mut read = Vec::new();
+        // Of those that were not sent away nothing comes.
+        let reading = tokio::time::timeout(ms(50), stream.read_to_end(&mut read));
+        let _ = reading.await;
+        ends += usize::from(read.windows(4).any(|bytes| bytes[0] == 0x88 && bytes[2..] == 1013_u16.to_be_bytes()));
+    }
+    assert!(ends >= 1, "they're told to come back");
+}
+
+#[tokio::test]
+async fn a_large_message_that_trickles_is_given_up() {
+    let server = Server::configured(|config| config.timing.step_max = ms(100)).await;
+    let mut stream = unfinished(&server, 1 << 20, 100 << 10).await;
+    let (mut from, mut to) = stream.split();
+    let mut ticks = tokio::time::interval(ms(10));
+    let trickling = async {
+        while to.write_all(&[0; 10]).await.is_ok() {
+            ticks.tick().await;
+        }
+    };
+    let mut read = Vec::new();
+    tokio::select! {
+        () = trickling => {}
+        _ = soon("the end", from.read_to_end(&mut read)) => {}
+    }
+    assert_eq!(server.refusals("unfinished"), 1);
+    answers(&server).await;
+}
+
 #[tokio::test]
 async fn a_text_closes_1003_and_a_text_that_is_none_1007() {
     let server = Server::start().await;

@@ -1,5 +1,6 @@
 //! The runtime: documents as actors, opened and retired while people come and go.
 
+mod budgets;
 mod deletion;
 mod embedding;
 mod faults;
@@ -44,7 +45,8 @@ impl Visitor {
     pub async fn join_as(node: &Node, document: &DocName, mut client: Client) -> Self {
         let seat = node.document(document).join(Request::default()).await.unwrap();
         for message in client.open() {
-            seat.send(message).await.unwrap();
+            // If the session is over, the next thing that comes says why.
+            let _ = seat.send(message).await;
         }
         Self::seated(client, seat)
     }

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use y_mesh::document::CloseCode;
+use y_mesh::document::{CloseCode, WriteTransaction};
 use y_mesh::wire::sync;
-use y_mesh::yrs::{GetString, ReadTxn};
-use y_mesh::{ClientId, Config, Identity, Node, NodeBuilder, Request};
+use y_mesh::yrs::{Any, Array, GetString, ReadTxn, WriteTxn};
+use y_mesh::{ClientId, Config, Error, Identity, Node, NodeBuilder};
 
-use super::{Visitor, name};
+use super::{PATIENCE, Visitor, name};
+use crate::store::Place;
 use crate::support::client::Client;
 use crate::support::content::TEXT;
 use crate::support::gate::Gate;
@@ -190,16 +191,6 @@ async fn d9_a_strict_node_shows_nothing_early_after_a_panic_either() {
     reader.until(|visitor| visitor.client.text() == "kept on").await;
 }
 
-/// Joins where everybody may be sent away at once.
-async fn come(node: &Node, client: u64) -> Visitor {
-    let (mut client, seat) = (Client::new(client), node.document(&name("a")).join(Request::default()).await.unwrap());
-    for message in client.open() {
-        // If it's sent away, what comes next says so.
-        let _ = seat.send(message).await;
-    }
-    Visitor::new(client, seat)
-}
-
 #[tokio::test]
 async fn a_document_with_too_many_faults_rests_and_others_are_served() {
     let mut config = Config::default();
@@ -217,11 +208,11 @@ async fn a_document_with_too_many_faults_rests_and_others_are_served() {
     last.write(PANIC).await;
     last.until(|visitor| visitor.closed.is_some()).await;
     victim.until(|visitor| visitor.closed == Some(CloseCode::Broken)).await;
-    let mut early = come(&node, 21).await;
+    let mut early = Visitor::join(&node, &name("a"), 21).await;
     early.until(|visitor| visitor.closed == Some(CloseCode::Broken)).await;
     Visitor::join(&node, &name("b"), 22).await.synced().await;
     loop {
-        let mut again = come(&node, 23).await;
+        let mut again = Visitor::join(&node, &name("a"), 23).await;
         again.until(|visitor| visitor.closed.is_some() || visitor.client.text() == "kept").await;
         if again.closed.is_none() {
             break;
@@ -254,16 +245,80 @@ async fn s2_who_asked_in_a_turn_that_ended_in_a_panic_is_answered() {
     writer.write("kept").await;
     writer.saved().await;
     for client in 0..20 {
-        let mut hostile = come(&node, 100 + client).await;
+        let mut hostile = Visitor::join(&node, &name("a"), 100 + client).await;
         let bytes = hostile.client.write(&format!("{client}{PANIC}"));
-        let mut newcomer = come(&node, 200 + client).await;
+        let mut newcomer = Visitor::join(&node, &name("a"), 200 + client).await;
         for message in bytes {
             let _ = hostile.seat.send(message).await;
         }
-        let mut second = come(&node, 300 + client).await;
+        let mut second = Visitor::join(&node, &name("a"), 300 + client).await;
         for visitor in [&mut newcomer, &mut second] {
             visitor.until(|visitor| visitor.client.text() == "kept").await;
         }
         hostile.until(|visitor| visitor.closed.is_some()).await;
     }
+}
+
+#[tokio::test]
+async fn d2_what_a_closure_makes_that_could_not_be_read_again_leaves_everybody_seated() {
+    let node = node().start().unwrap();
+    let mut writer = Visitor::join(&node, &name("a"), 1).await;
+    writer.write("kept").await;
+    writer.saved().await;
+    let deep = |txn: &mut WriteTransaction<'_>| {
+        let deep = (0..300).fold(Any::Null, |inner, _| Any::Array(vec![inner].into()));
+        txn.get_or_insert_array("list").insert(txn, 0, deep);
+    };
+    let made = node.document(&name("a")).edit(Identity::anonymous(), deep).await;
+    assert!(matches!(made, Err(Error::Unavailable(_))), "{made:?}");
+    writer.write(" on").await;
+    writer.saved().await;
+    assert_eq!(writer.closed, None);
+    let text = node.document(&name("a")).read(|txn| txn.get_text(TEXT).unwrap().get_string(txn)).await.unwrap();
+    assert_eq!((text.as_str(), count(&node, "document_faults_total")), ("kept on", 1));
+}
+
+/// Writes words one after the other, not waiting for each; comes back if it's sent away. Gives what all others must have in the end.
+async fn type_on(node: Node, client: u64, words: u64) -> Vec<String> {
+    let mut visitor = Visitor::join(&node, &name("a"), client).await;
+    let written: Vec<_> = (0..words).map(|word| format!("[{client}.{word}]")).collect();
+    for word in &written {
+        visitor.write(word).await;
+        let sent = visitor.client.sent;
+        visitor.until(|visitor| visitor.settled.0 + 4 >= sent).await;
+    }
+    visitor.saved().await;
+    assert_eq!(visitor.settled, (visitor.client.sent, 0), "counted one by one, over all panics");
+    written
+}
+
+async fn storm(builder: NodeBuilder) {
+    const STRIKES: u64 = 15;
+    let mut config = Config::default();
+    config.limits.document_faults_max = STRIKES as usize;
+    let node = builder.config(config).planted(planted).start().unwrap();
+    let writers: Vec<_> = (1..5).map(|client| tokio::spawn(type_on(node.clone(), client, 100))).collect();
+    for client in 0..STRIKES {
+        let mut hostile = Visitor::join(&node, &name("a"), 100 + client).await;
+        hostile.synced().await;
+        hostile.write(&format!("{client}{PANIC}")).await;
+        hostile.until(|visitor| visitor.closed == Some(CloseCode::Refused)).await;
+    }
+    let mut written = Vec::new();
+    for writer in writers {
+        written.extend(writer.await.unwrap());
+    }
+    assert_eq!(count(&node, "document_faults_total"), STRIKES);
+    let mut reader = Visitor::join(&node, &name("a"), 50).await;
+    reader.until(|visitor| written.iter().all(|word| visitor.client.text().contains(word))).await;
+    assert!(!reader.client.text().contains(PANIC));
+    assert!(node.shutdown(PATIENCE).await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn d7_amid_a_storm_of_panics_everything_is_kept_and_counted_one_by_one() {
+    storm(Node::builder()).await;
+    storm(Node::builder().strict(true)).await;
+    let place = Place::in_memory("storm");
+    storm(Node::builder().store(place.open(64 << 10).unwrap())).await;
 }

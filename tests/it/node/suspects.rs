@@ -36,6 +36,7 @@ fn end_amid(place: &Place, update: &[u8]) {
 }
 
 static SENT: AtomicU64 = AtomicU64::new(0);
+static WRITING: AtomicU64 = AtomicU64::new(0);
 static APPLYING: AtomicU64 = AtomicU64::new(0);
 static IS_ALONE: AtomicBool = AtomicBool::new(false);
 static WAS_DISTURBED: AtomicBool = AtomicBool::new(false);
@@ -64,6 +65,7 @@ async fn busy(node: Node, number: u64) {
     let document = name(&format!("busy {number}"));
     let mut visitor = Visitor::join(&node, &document, 10 + number).await;
     visitor.synced().await;
+    WRITING.fetch_add(1, Ordering::SeqCst);
     loop {
         visitor.write("x").await;
         SENT.fetch_add(1, Ordering::SeqCst);
@@ -82,6 +84,10 @@ async fn w6_a_suspect_is_applied_while_nobody_else_is_and_is_innocent_then() {
     let others: Vec<_> = (0..3).map(|number| tokio::spawn(busy(node.clone(), number))).collect();
     let mut honest = Visitor::join(&node, &name("hit"), 1).await;
     honest.synced().await;
+    // Nobody can be loaded while it's applied, so all are to be busy before.
+    while WRITING.load(Ordering::SeqCst) < 3 {
+        tokio::task::yield_now().await;
+    }
     honest.write("before ").await;
     honest.seat.send(sync::update(&suspect)).await.unwrap();
     honest.write("after ").await;

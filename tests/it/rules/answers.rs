@@ -138,7 +138,7 @@ fn s2_a_turn_encodes_few_different_answers_and_the_next_turns_the_others() {
     let mut world = World::new();
     let mut ada = Client::new(1);
     let writer = world.connect(&mut ada);
-    world.say(writer, ada.write(&"long ".repeat(100)));
+    world.say(writer, ada.write(&"long ".repeat(40_000)));
     world.turn();
     for letters in 1..=50 {
         let session = world.join();

@@ -1,7 +1,7 @@
 //! What the embedding program brings isn't trusted more than yrs bears, and what a client says of itself isn't believed
 //! before it's there.
 
-use y_mesh::document::{CloseCode, Document, Effect, Event, Now, Reason, Stored};
+use y_mesh::document::{Document, Effect, Event, Now, Reason, Stored};
 use y_mesh::wire::sync::{self, Entry};
 use y_mesh::yrs::updates::decoder::Decode;
 use y_mesh::yrs::{Any, Array, TransactionMut, Update, WriteTxn};
@@ -51,16 +51,27 @@ fn d2_what_the_program_applied_too_early_is_not_there_behind_the_journals_back()
 }
 
 #[test]
-fn d2_what_the_program_makes_and_could_not_be_read_again_ends_the_document_and_is_not_kept() {
+fn d2_what_the_program_makes_and_could_not_be_read_again_breaks_the_document_and_is_not_kept() {
     let mut world = World::new();
-    let session = world.join();
+    let mut ada = Client::new(1);
+    let session = world.connect(&mut ada);
+    world.say(session, ada.write("kept"));
     edit(&mut world, |txn| {
         let deep = (0..300).fold(Any::Null, |inner, _| Any::Array(vec![inner].into()));
         txn.get_or_insert_array("list").insert(txn, 0, deep);
     });
-    assert!(world.document.has_ended());
-    assert_eq!(world.closed(session), Some(CloseCode::Broken));
-    assert_eq!(world.journal.records().len(), 0);
+    assert!(world.document.is_broken());
+    let effects = world.effects.len();
+    world.say(session, ada.write(" lost"));
+    world.turn();
+    assert_eq!(world.effects.len(), effects, "it does nothing any more");
+    assert_eq!(world.journal.records().len(), 1);
+
+    world.renew();
+    world.settle(&mut [(session, &mut ada)]);
+    assert!(!world.document.is_broken() && world.closed(session).is_none());
+    assert_eq!(world.text(), "kept lost", "who is seated is asked for what isn't here");
+    assert_eq!(world.acknowledged(session), (ada.sent - 1, 0), "what it never handled isn't counted");
 }
 
 #[test]

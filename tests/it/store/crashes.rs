@@ -118,7 +118,9 @@ async fn the_program_ends_with_a_code_of_its_own_when_a_document_is_stuck() {
     let mut visitor = program.visit("large", 1).await;
     let messages = visitor.client.edit(|txn| {
         let list = txn.get_or_insert_array(LIST);
-        (0..200_000).for_each(|number| drop(list.insert(txn, 0, number)));
+        for number in 0..200_000 {
+            list.insert(txn, 0, number);
+        }
     });
     visitor.say(messages.clone()).await;
     assert_eq!(program.ends().await.code(), Some(STUCK));
@@ -218,7 +220,7 @@ async fn w6_a_kill_9_amid_honest_turns_bans_nothing() {
             again.saved(frames).await;
         }
         assert_eq!(count(&program, "ymesh_suspects").await, 0, "all of it came again");
-        assert_eq!(place.quarantine(""), [PathBuf::new(); 0]);
+        assert!(place.quarantine("").is_empty());
         program.kill().await;
     }
     assert!(suspects > 0, "nothing was in flight at any kill");

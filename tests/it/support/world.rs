@@ -77,6 +77,16 @@ impl World {
         }
     }
 
+    /// Opens the document anew in the place of one that is broken; whoever is seated stays so.
+    pub fn renew(&mut self) {
+        let survivors = self.document.survivors();
+        let opened = Document::open(&self.journal.everything(), ClientId(SERVER.0 + 1), self.config.clone(), self.now);
+        std::mem::forget(std::mem::replace(&mut self.document, opened.expect("what was stored can be opened")));
+        let mut effects = Vec::new();
+        self.document.resume(self.now, survivors, &mut effects);
+        self.perform(effects);
+    }
+
     /// A session of a client that may write, with an outbox that is never full.
     pub fn join(&mut self) -> SessionId {
         self.join_as(client(Access::Write), usize::MAX, usize::MAX)

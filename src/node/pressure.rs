@@ -1,0 +1,119 @@
+//! Whether anybody waits, anywhere in the node, and what those who use much may then go on using.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::budget::Budget;
+use crate::config::Timing;
+use crate::id::SessionId;
+
+/// Somebody who waited counts for so long.
+const FELT_FOR: Duration = Duration::from_secs(1);
+/// While somebody waits, shares are halved so often, and then they double so often.
+const HALVED_EVERY: Duration = Duration::from_millis(50);
+const DOUBLED_EVERY: f64 = 0.5;
+/// The smallest part of its budget that a session is left with: enough for whoever types.
+const SHARE_MIN: f64 = 1.0 / 32.0;
+
+pub(crate) struct Pressure {
+    start: Instant,
+    wait_max: Duration,
+    /// Milliseconds since the start; before, nobody has waited for long.
+    felt_until: AtomicU64,
+    state: Mutex<State>,
+}
+
+struct State {
+    /// Who has waited last, and the one before who is another.
+    waited: [Option<(SessionId, Instant)>; 2],
+    share: f64,
+    changed: Instant,
+    /// What those who use more than their share may use together while others wait.
+    slowed: Budget,
+}
+
+impl Pressure {
+    pub fn new(timing: &Timing) -> Self {
+        let now = Instant::now();
+        let slowed = Budget::of_time_evenly(timing.slowed_time);
+        let state = State { waited: [None; 2], share: 1.0, changed: now, slowed };
+        Self { start: now, wait_max: timing.wait_max, felt_until: AtomicU64::new(0), state: Mutex::new(state) }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_felt(&self, now: Instant) -> bool {
+        now.duration_since(self.start).as_millis() < u128::from(self.felt_until.load(Ordering::Relaxed))
+    }
+
+    /// A message of a session that uses no more than its share has waited so long.
+    pub fn waited(&self, session: SessionId, wait: Duration, now: Instant) {
+        if wait < self.wait_max {
+            return;
+        }
+        let until = now + FELT_FOR - self.start;
+        self.felt_until.store(until.as_millis() as u64, Ordering::Relaxed);
+        let mut state = self.state();
+        if state.waited[0].is_none_or(|(last, _)| last != session) {
+            state.waited[1] = state.waited[0];
+        }
+        state.waited[0] = Some((session, now));
+        if now.duration_since(state.changed) >= HALVED_EVERY {
+            state.share = (state.share(now) / 2.0).max(SHARE_MIN);
+            state.changed = now;
+        }
+    }
+
+    /// Which part of its budget a session may use before others go ahead.
+    pub fn share(&self, now: Instant) -> f64 {
+        if self.is_felt(now) { self.state().share(now) } else { 1.0 }
+    }
+
+    /// Whether somebody else has just had to wait.
+    pub fn is_felt_by_others(&self, session: SessionId, now: Instant) -> bool {
+        let is_other = |(other, at): (SessionId, Instant)| other != session && now.duration_since(at) < FELT_FOR;
+        self.is_felt(now) && self.state().waited.into_iter().flatten().any(is_other)
+    }
+
+    /// Somebody who uses more than its share has used so much while others wait.
+    pub fn spend(&self, took: Duration) {
+        self.state().slowed.spend_time(took);
+    }
+
+    /// When those who use more than their share may go on, if not now.
+    pub fn slowed_until(&self) -> Option<Instant> {
+        self.state().slowed.over_until()
+    }
+}
+
+impl State {
+    fn share(&self, now: Instant) -> f64 {
+        let calm = now.duration_since(self.changed).as_secs_f64();
+        (self.share * (calm / DOUBLED_EVERY).exp2()).min(1.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_shrink_while_somebody_waits_and_grow_again() {
+        let pressure = Pressure::new(&Timing::default());
+        let (one, other) = (SessionId(1), SessionId(2));
+        let mut now = Instant::now();
+        pressure.waited(one, Duration::from_micros(100), now);
+        assert!(!pressure.is_felt_by_others(other, now), "so long nobody minds");
+        for _ in 0..100 {
+            now += HALVED_EVERY;
+            pressure.waited(one, Duration::from_secs(1), now);
+        }
+        assert!((SHARE_MIN..2.0 * SHARE_MIN).contains(&pressure.share(now)));
+        assert!(pressure.is_felt_by_others(other, now) && !pressure.is_felt_by_others(one, now));
+        now += FELT_FOR;
+        assert_eq!((pressure.share(now), pressure.is_felt_by_others(other, now)), (1.0, false));
+    }
+}
