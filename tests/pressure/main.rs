@@ -1,4 +1,4 @@
-//! The release binary under pressure, alone on the machine.
+//! The release binary under pressure, alone on the machine; and documents under hostile messages (`hostile`).
 //!
 //! `YMESH_BIN` names the binary (else the one that cargo has built), `YMESH_PRESSURE_SECONDS` how long the reader
 //! doesn't read (else 5 s, which is too short for the memory that it may cost to show).

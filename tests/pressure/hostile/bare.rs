@@ -11,6 +11,8 @@ use super::subject::Broken;
 
 pub struct Bare {
     doc: Doc,
+    /// Whether it's read, too, as whoever shows or exports it does.
+    reads: bool,
 }
 
 fn new_doc() -> Doc {
@@ -18,11 +20,11 @@ fn new_doc() -> Doc {
 }
 
 impl Bare {
-    pub fn new() -> Self {
-        Self { doc: new_doc() }
+    pub fn new(reads: bool) -> Self {
+        Self { doc: new_doc(), reads }
     }
 
-    /// Applies what a message brings; then encodes, loads and reads it.
+    /// Applies what a message brings; then encodes and loads it.
     pub fn take(&mut self, message: &[u8]) -> Result<(), Broken> {
         for frame in Frames::of(message).map_while(Result::ok) {
             match frame {
@@ -48,12 +50,23 @@ impl Bare {
         if again.transact().state_vector() != self.doc.transact().state_vector() {
             return Err("bricked: another state vector when it's loaded again".to_owned());
         }
+        if self.reads {
+            self.read();
+        }
+        Ok(())
+    }
+
+    fn read(&self) {
         let txn = self.doc.transact();
         for root in txn.root_refs().filter_map(|(_, out): (&str, Out)| branch(&out)) {
             ArrayRef::from(root).to_json(&txn);
             XmlFragmentRef::from(root).get_string(&txn);
         }
-        Ok(())
+    }
+
+    /// One like it, with nothing in it.
+    pub fn anew(&self) -> Self {
+        Self::new(self.reads)
     }
 
     pub fn leak(self) {

@@ -102,7 +102,7 @@ fn replay(order: &Order, counts: &mut Counts) {
     say("@ 0");
     let messages = read_flight(Path::new(&order.flight));
     if order.what == What::BareReplay {
-        return bare(0, &mut Bare::new(), &messages);
+        return bare(0, &mut Bare::new(true), &messages);
     }
     let mut messages = messages.into_iter();
     one(0, |_| messages.next(), counts);
@@ -115,7 +115,7 @@ fn make_up(order: &Order, counts: &mut Counts) {
         flight.set_len(0).and_then(|()| flight.rewind()).expect("the flight file can be emptied");
         let mut case = Case::new(seed);
         let mut left = MESSAGES;
-        let mut ungated = (order.what == What::Bare).then(Bare::new);
+        let mut ungated = (order.what == What::Bare).then(|| Bare::new(false));
         let next = |subject: &Subject| {
             left = left.checked_sub(1)?;
             let message = case.next(&subject.known);
@@ -134,7 +134,8 @@ fn bare(seed: u64, ungated: &mut Bare, messages: &[Bytes]) {
     for message in messages {
         if let Err(broken) = guarded(|| ungated.take(message)) {
             say(&format!("! {seed} {broken}"));
-            std::mem::replace(ungated, Bare::new()).leak();
+            let anew = ungated.anew();
+            std::mem::replace(ungated, anew).leak();
         }
     }
 }

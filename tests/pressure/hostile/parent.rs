@@ -16,7 +16,7 @@ use super::child::{Counts, ORDER, Order, What, read_flight, write_flight};
 /// A case that takes longer hangs, on however busy a machine.
 const CASE_MAX: Duration = Duration::from_secs(30);
 /// yrs alone is given less: it does hang.
-const BARE_CASE_MAX: Duration = Duration::from_secs(5);
+const BARE_CASE_MAX: Duration = Duration::from_secs(3);
 /// A case that was slow once is tried so often, for the machine may have been busy.
 const TRIES: usize = 4;
 /// Cases that one child takes.
