@@ -55,7 +55,8 @@ pub struct Limits {
     pub answer_burst_bytes: u64,
     /// Bytes of answers that a session may have in a second from then on. A client asks once, when it connects.
     pub answer_bytes_per_second: u64,
-    /// Bytes of documents that are encoded for answers in a second, for all sessions of a document: about a sixth of what a core can.
+    /// Bytes of documents that are encoded for answers in a second, for all sessions of a document: a few hundredths of what
+    /// a core can.
     pub encoded_bytes_per_second: u64,
     /// Bytes of records and snapshots that wait for the store's writer.
     pub store_queue_bytes_max: usize,
@@ -135,7 +136,7 @@ impl Default for Limits {
             answers_bytes_max: 8 << 20,
             answer_burst_bytes: 1 << 20,
             answer_bytes_per_second: 4 << 20,
-            encoded_bytes_per_second: 64 << 20,
+            encoded_bytes_per_second: 16 << 20,
             store_queue_bytes_max: 64 << 20,
             disk_reserve_bytes: 256 << 20,
             awareness_entries_max: 1_000,
@@ -186,7 +187,7 @@ pub struct Timing {
     /// A document's turn ends when it has lasted so long, with what has been handled until then. Others wait meanwhile.
     #[serde(with = "seconds")]
     pub turn_max: Duration,
-    /// What a session may use of its document's time in a second, each message at least 20 us, before others go ahead: some thousand
+    /// What a session may use of a thread's time in a second, each message at least 20 us, before others go ahead: some thousand
     /// edits. While others wait it's less, down to a thirtieth.
     #[serde(with = "seconds")]
     pub session_time: Duration,
@@ -269,12 +270,12 @@ impl Default for Timing {
             ask_interval: s(1),
             recall_interval: s(1),
             behind_max: s(120),
-            turn_max: Duration::from_millis(10),
+            turn_max: Duration::from_millis(2),
             session_time: Duration::from_millis(100),
             session_time_burst: Duration::from_millis(250),
             wait_max: Duration::from_millis(2),
-            slowed_time: Duration::from_millis(100),
-            flood_max: s(10),
+            slowed_time: Duration::from_millis(10),
+            flood_max: s(30),
             document_time: Duration::from_millis(250),
             idle_max: s(30),
             load_max: s(30),

@@ -2,7 +2,6 @@
 //! that isn't here, or stands in a circle.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::state_vector::StateVector;
@@ -98,7 +97,7 @@ pub fn walk<'a>(
     visit: &mut impl Visit,
 ) -> Result<Walked<'a>, Unfit> {
     let sections: Vec<_> = outline.sections.iter().map(|section| Cursor::new(update, section, state)).collect();
-    let mut walk = Walk { state, numbers: Numbers::of(&sections), sections, waiting: BTreeMap::new() };
+    let mut walk = Walk { state, numbers: Numbers::of(&sections), sections };
     walk.run(visit)?;
     walk.find_circle()?;
     Ok(walk.end())
@@ -140,6 +139,8 @@ struct Cursor<'a> {
     next: Option<Struct<'a>>,
     /// What it waits for.
     waits: Option<Id>,
+    /// Which other sections wait for how much of its work.
+    waiting: Vec<(Clock, usize)>,
     known: Vec<Known<'a>>,
     /// How much was here before.
     floor: Clock,
@@ -160,6 +161,7 @@ impl<'a> Cursor<'a> {
             structs: Structs::new(Reader::new(bytes), section.structs, section.span.start, DEPTH_END),
             next: None,
             waits: None,
+            waiting: Vec::new(),
             known: Vec::new(),
             floor: state.get(section.span.client),
             reached: state.get(section.span.client),
@@ -229,17 +231,21 @@ impl<'a> Cursor<'a> {
 /// Which section is whose. Of a few, that's found sooner by looking at each.
 enum Numbers {
     Few,
-    Many(BTreeMap<ClientId, usize>),
+    /// In the order of the clients' ids.
+    Many(Vec<(ClientId, usize)>),
 }
 
 impl Numbers {
     const FEW: usize = 8;
 
     fn of(sections: &[Cursor<'_>]) -> Self {
-        match sections.len() {
-            0..=Self::FEW => Self::Few,
-            _ => Self::Many(sections.iter().enumerate().map(|(number, section)| (section.client, number)).collect()),
+        if sections.len() <= Self::FEW {
+            return Self::Few;
         }
+        let numbered = sections.iter().enumerate().map(|(number, section)| (section.client, number));
+        let mut numbers: Vec<_> = numbered.collect();
+        numbers.sort_unstable();
+        Self::Many(numbers)
     }
 }
 
@@ -247,8 +253,6 @@ struct Walk<'a, 's> {
     state: &'s StateVector,
     numbers: Numbers,
     sections: Vec<Cursor<'a>>,
-    /// For each client, which sections wait for how much of its work.
-    waiting: BTreeMap<ClientId, Vec<(Clock, usize)>>,
 }
 
 impl<'a> Walk<'a, '_> {
@@ -258,10 +262,8 @@ impl<'a> Walk<'a, '_> {
             ready.push(first);
             while let Some(number) = ready.pop() {
                 self.advance(number, visit)?;
-                let Cursor { client, reached, .. } = self.sections[number];
-                if let Some(waiting) = self.waiting.get_mut(&client) {
-                    ready.extend(waiting.extract_if(.., |(clock, _)| *clock < reached).map(|(_, number)| number));
-                }
+                let Cursor { reached, waiting, .. } = &mut self.sections[number];
+                ready.extend(waiting.extract_if(.., |(clock, _)| clock < reached).map(|(_, number)| number));
             }
         }
         Ok(())
@@ -276,7 +278,9 @@ impl<'a> Walk<'a, '_> {
             let waits = hole.or_else(|| self.missing(&whole));
             self.sections[number].waits = waits;
             if let Some(id) = waits {
-                self.waiting.entry(id.client).or_default().push((id.clock, number));
+                if let Some(other) = self.number(id.client) {
+                    self.sections[other].waiting.push((id.clock, number));
+                }
                 return Ok(());
             }
             let arrival = Arrival { client, start, whole };
@@ -289,7 +293,10 @@ impl<'a> Walk<'a, '_> {
     fn number(&self, client: ClientId) -> Option<usize> {
         match &self.numbers {
             Numbers::Few => self.sections.iter().position(|section| section.client == client),
-            Numbers::Many(numbers) => numbers.get(&client).copied(),
+            Numbers::Many(numbers) => {
+                let found = numbers.binary_search_by_key(&client, |(client, _)| *client);
+                found.ok().map(|at| numbers[at].1)
+            }
         }
     }
 

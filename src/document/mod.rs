@@ -16,7 +16,8 @@
 //! - W2 A message over the limit, in bytes or in frames, closes its session (1009).
 //! - W3 A frame of unknown type is skipped and counted, with the rest of its message.
 //! - W4 A malformed or truncated frame closes its session (1007) and touches nothing else.
-//! - W5 An update that costs too much or can't be held safely is refused before yrs sees it. ([`crate::wire::vet`])
+//! - W5 An update that costs too much or can't be held safely is refused before yrs sees it. ([`crate::wire::vet`]) What honest
+//!   clients send passes, those of Yjs before 13.0 included: what yrs can't read back is written otherwise, in as many units.
 //! - W6 What is refused is refused for good: the session is closed with 4400, and others don't notice. So is what yrs fails over:
 //!   the node loads the document anew, under those who are seated, and knows the same bytes again by their hash.
 //!
@@ -34,10 +35,16 @@
 //! - S6 Access can change, and end, while a session lives.
 //!
 //! **Standing**
-//! - H1 Before anything is applied, the replica checks how far it stands on what is here: clocks without a hole,
-//!   origins, parents and deletes that are here or come along.
-//! - H2 An update that depends on something missing isn't applied, kept, relayed or acknowledged; its sender is asked
-//!   for that with SyncStep1, ever more rarely if the answers don't bring it. So yrs never holds anything pending.
+//! - H1 Before anything is applied, it's found how far it stands on what is here, in an order in which each struct comes after all
+//!   that it names: clocks without a hole; origins, parents and deletes that are here or come along. What stands in no
+//!   place is refused with all of its update: a circle, neighbours in two places or that never were next to each
+//!   other, a parent that isn't a shared type, a key with several values, types that nest too deep.
+//! - H2 What stands of an update is taken. What depends on something missing isn't applied, kept, relayed or
+//!   acknowledged; its sender is asked for that with SyncStep1, ever more rarely if the answers don't bring it. An answer
+//!   is acknowledged when what stands of it is durable: the rest is what its sender lacks the ground for as well, and
+//!   so can't show. So yrs never holds anything pending.
+//! - H3 What an update says of work that is here must be what is here, unit by unit, however it's split or written; of what is
+//!   deleted on either side, only the ids count. A difference is refused: Yjs would never notice it, and never heal.
 //! - H4 Edits of the server itself use a client id drawn afresh at every open. From outside, nothing new comes under it.
 //! - H5 Offsets count UTF-16 code units; deleted content is collected; formatting isn't tidied on its own.
 //!

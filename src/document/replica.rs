@@ -19,7 +19,7 @@ use crate::config::Limits;
 use crate::id::{ClientId, Clock, Seq};
 use crate::wire::Refusal;
 use crate::wire::lib0::Reader;
-use crate::wire::part::modernized;
+use crate::wire::part::readable;
 use crate::wire::same::difference;
 use crate::wire::structs::{DEPTH_END, Id, Structs};
 use crate::wire::vet::{self, Bounds, Outline, Section, Span};
@@ -47,7 +47,8 @@ pub struct Replica {
     known_deletes: Option<Spans>,
 }
 
-/// Called in the middle of each application of an update, with its bytes: for tests of what comes of a fault there.
+/// Called in the middle of each application of an update, and after each encoding of one, with its bytes: for tests of what comes
+/// of a fault there.
 #[doc(hidden)]
 pub type Planted = fn(&[u8]);
 
@@ -216,8 +217,8 @@ impl Replica {
         }
         let terms =
             Terms { in_parts, is_new: true, types_max: limits.document_types_max, depth_max: limits.type_depth_max };
-        if outline.has_json {
-            let update = modernized(update, &outline)?.into();
+        if outline.has_odd_json {
+            let update = readable(update, &outline)?.into();
             return self.take(&update, &vet::outline(&update, &bounds)?, &terms);
         }
         self.take(update, &outline, &terms)
@@ -414,7 +415,11 @@ impl Replica {
                 vector.set_max(yrs::ClientID::new(client.0), clock);
             }
         }
-        self.doc.transact().encode_diff_v1(&vector).into()
+        let diff = self.doc.transact().encode_diff_v1(&vector);
+        if let Some(planted) = self.planted {
+            planted(&diff);
+        }
+        diff.into()
     }
 
     /// The whole state, as an update of format v1.

@@ -19,7 +19,8 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
-use tokio::time::{sleep, timeout};
+use tokio::task::yield_now;
+use tokio::time::{Instant, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use warp::filters::BoxedFilter;
 use warp::http::{Request, StatusCode, header};
@@ -30,6 +31,7 @@ use super::problem::Problem;
 use super::shared::Shared;
 use super::{drain, pages};
 use crate::config::{Config, Limits};
+use crate::node::Node;
 
 /// Headers of a request. Browsers send about twenty.
 const HEADERS_MAX: usize = 64;
@@ -42,6 +44,7 @@ const PAUSE_MAX: Duration = Duration::from_secs(1);
 const TURNED_AWAY_MAX: usize = 64;
 /// How long one of them has to take that in.
 const TURNED_AWAY_FOR: Duration = Duration::from_secs(1);
+const FEELS_EVERY: Duration = Duration::from_millis(50);
 const NO_ROOM: &[u8] =
     b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 5\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
 
@@ -82,14 +85,28 @@ pub(super) async fn serve(
     let ended = CancellationToken::new();
     let _ended_with_us = ended.clone().drop_guard();
     let server = Arc::new(Server::new(shared, routes, ended));
+    // A task like those of the sockets, so that it waits where they wait.
+    let feeling = tokio::spawn(feel(server.shared.node.clone()));
     tokio::select! {
         biased;
         () = stop => {}
         () = server.accept(&listener) => {}
     }
+    feeling.abort();
     server.shared.draining.cancel();
     drop(listener);
     drain::drain(&server.shared.node, &server.connections).await;
+}
+
+/// Feels how long who is next has to wait here, where those who send much are beside those who send little.
+async fn feel(node: Node) {
+    let mut looks = interval(FEELS_EVERY);
+    loop {
+        looks.tick().await;
+        let start = Instant::now();
+        yield_now().await;
+        node.feel(start.elapsed());
+    }
 }
 
 impl Server {

@@ -15,6 +15,7 @@ use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use tokio::io::{ReadHalf, WriteHalf, split};
 use tokio::sync::watch;
+use tokio::task::yield_now;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::{Error, Message};
@@ -32,6 +33,10 @@ use crate::wire::sync;
 
 /// How long a peer has to take our goodbye in and to answer it.
 const FAREWELL_MAX: Duration = Duration::from_secs(3);
+
+/// So many messages, or bytes of them, are taken from one socket before others have their turn.
+const IN_A_ROW_MAX: usize = 16;
+const IN_A_ROW_BYTES_MAX: usize = 64 << 10;
 
 /// Who comes in, and what for.
 pub(super) struct Visitor {
@@ -210,9 +215,15 @@ async fn inward(
     metrics: &Metrics,
     pong: &watch::Sender<Bytes>,
 ) -> End {
+    let (mut messages, mut bytes) = (0, 0);
     loop {
+        if messages >= IN_A_ROW_MAX || bytes >= IN_A_ROW_BYTES_MAX {
+            (messages, bytes) = (0, 0);
+            yield_now().await;
+        }
         match reader.next().await {
             Ok(Message::Binary(message)) => {
+                (messages, bytes) = (messages + 1, bytes + message.len());
                 if seat.send(message).await.is_err() {
                     // The seat itself says why, on the way out. Should it have nothing to say, we do.
                     sleep(FAREWELL_MAX).await;

@@ -13,7 +13,7 @@ use super::Metrics;
 use super::Shared;
 use super::access::Request;
 use super::backlog::{Backlog, Waiting};
-use super::budget::Budget;
+use super::budget::{Budget, worked};
 use super::mailbox::{Letters, Mail};
 use super::outbox::Outbox;
 use super::queue::Queue;
@@ -375,11 +375,10 @@ impl Actor {
             Mail::Message { session, message, .. } => {
                 self.shared.metrics.messages_in.inc();
                 self.shared.metrics.bytes_in.inc_by(message.len() as u64);
-                let (started, bytes) = (Instant::now(), message.len());
+                let (before, bytes) = (worked(), message.len());
                 let now = self.shared.clock.now();
                 self.handle(opened, now, Event::Received { session, message })?;
-                let now = Instant::now();
-                self.queue.charge(session, now - started, bytes, now);
+                self.queue.charge(session, worked().saturating_sub(before), bytes, Instant::now());
                 self.perform(opened).await
             }
             Mail::Reauthorized { session, right } => {

@@ -9,6 +9,20 @@ use governor::{Quota, RateLimiter};
 
 use crate::config::{Limits, Timing};
 
+/// How long this thread has worked: on a busy machine it's less than how long that took, and nobody's fault is more.
+#[cfg(unix)]
+pub(crate) fn worked() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec.try_into().unwrap_or(0), time.tv_nsec.try_into().unwrap_or(0))
+}
+
+/// How long this thread may have worked.
+#[cfg(not(unix))]
+pub(crate) fn worked() -> Duration {
+    static START: std::sync::LazyLock<Instant> = std::sync::LazyLock::new(Instant::now);
+    START.elapsed()
+}
+
 type Limiter = RateLimiter<NotKeyed, InMemoryState, MonotonicClock>;
 
 /// So much at once, and so much in a second from then on. What was used is known only afterwards, so it may be owed.

@@ -562,6 +562,13 @@ impl Node {
         (session, Arc::new(Outbox::new(session, signals.clone(), &self.config().limits)))
     }
 
+    /// Who is next has to wait for so long on its way here.
+    #[cfg_attr(not(feature = "server"), allow(dead_code, reason = "who embeds a node has ways of its own"))]
+    pub(crate) fn feel(&self, wait: Duration) {
+        // Nobody in particular.
+        self.shared().pressure.waited(SessionId(0), wait, std::time::Instant::now());
+    }
+
     /// Counts what a connection sends before it's a whole message.
     #[cfg_attr(not(feature = "server"), allow(dead_code, reason = "who embeds a node hands over whole messages"))]
     pub(crate) fn growing(&self) -> Growing {

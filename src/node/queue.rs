@@ -18,7 +18,9 @@ use crate::id::SessionId;
 /// What is longer comes after what is shorter.
 const LIGHT_BYTES_MAX: usize = 64 << 10;
 /// What was used counts half after so long, in seconds.
-const HALF_LIFE: f64 = 1.0;
+const HALF_LIFE: f64 = 10.0;
+/// What a byte takes at most, as long as nothing else is known: a longer message is handled alone.
+const BYTE_TIME: Duration = Duration::from_nanos(10);
 /// What a message costs besides its handling: its way in.
 const MESSAGE_TIME: Duration = Duration::from_micros(20);
 
@@ -50,6 +52,12 @@ impl Lane {
     fn is_over(&mut self, now: Instant, share: f64, timing: &Timing) -> bool {
         let steady = timing.session_time.as_secs_f64() * HALF_LIFE / std::f64::consts::LN_2;
         self.budget.is_over() || share < 1.0 && self.used(now) > share * steady
+    }
+
+    /// What its next message may take.
+    fn expected(&self, mail: &Mail) -> Duration {
+        let bytes = if let Mail::Message { message, .. } = mail { message.len() } else { 0 };
+        self.cost.max(BYTE_TIME * bytes as u32)
     }
 
     fn used(&self, now: Instant) -> f64 {
@@ -113,7 +121,8 @@ impl Queue {
                 lane.waiting -= 1;
                 lane.over_since = None;
                 self.pressure.waited(*session, now.duration_since(*sent), now);
-                return Some((mail, lane.cost));
+                let expected = lane.expected(&mail);
+                return Some((mail, expected));
             }
             lane.mail.push_back(mail);
             self.in_lanes += 1;
@@ -122,7 +131,9 @@ impl Queue {
         let lane = self.lanes.get_mut(&session)?;
         lane.waiting -= 1;
         self.in_lanes -= 1;
-        lane.mail.pop_front().map(|mail| (mail, lane.cost))
+        let mail = lane.mail.pop_front()?;
+        let expected = lane.expected(&mail);
+        Some((mail, expected))
     }
 
     /// Which of the sessions whose mail comes after others' is next: who has used least, of those who may go on.
@@ -260,12 +271,12 @@ mod tests {
         assert!(order.len() < 2 + part, "of the rest it has a small part: {}", order.len());
         assert!(queue.next(now).is_some_and(|next| next > now));
         assert_eq!(queue.floods(now), []);
-        for second in 1..=11 {
+        for second in 1..=31 {
             let later = now + Duration::from_secs(second);
             queue.push(message_at(2, 1, later - 100 * MS));
             assert_eq!(handled(&mut queue, later)[0], 2);
         }
-        assert_eq!(queue.floods(now + Duration::from_secs(11)), [SessionId(1)]);
+        assert_eq!(queue.floods(now + Duration::from_secs(31)), [SessionId(1)]);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Structs that have to be written otherwise than they came: only their end, or in the words of today.
 
+use std::borrow::Cow;
+
 use super::assemble::Assembly;
 use super::lib0::{Reader, write_var_bytes, write_var_string, write_var_uint};
 use super::structs::{Body, Content, DEPTH_END, HAS_ORIGIN, Id, Item, Struct, Structs, skip_value};
@@ -84,18 +86,19 @@ fn after(text: &str, units: usize) -> String {
     format!("{half}{}", &text[bytes..])
 }
 
-/// The update with values as Yjs has written them since 13.0, where it holds JSON texts: yrs can't read those back.
+/// The update with JSON that yrs can read: what Yjs before 13.0 wrote as JSON texts as values, and half a surrogate pair as
+/// U+FFFD.
 ///
 /// # Errors
 /// If a text isn't JSON.
-pub fn modernized(update: &[u8], outline: &Outline) -> Result<Vec<u8>, Refusal> {
+pub fn readable(update: &[u8], outline: &Outline) -> Result<Vec<u8>, Refusal> {
     let mut assembly = Assembly::default();
     for Section { span, structs, bytes } in &outline.sections {
         let mut out = Vec::with_capacity(bytes.len());
         for read in Structs::new(Reader::new(&update[bytes.clone()]), *structs, span.start, DEPTH_END) {
             let read = read?;
             match read.body {
-                Body::Item(item) if item.content == Content::Json => modernize(&mut out, &read, &item)?,
+                Body::Item(item) => write_readable(&mut out, &read, &item)?,
                 _ => out.extend_from_slice(read.bytes),
             }
         }
@@ -105,23 +108,79 @@ pub fn modernized(update: &[u8], outline: &Outline) -> Result<Vec<u8>, Refusal> 
     Ok(assembly.encode())
 }
 
-fn modernize(out: &mut Vec<u8>, whole: &Struct<'_>, item: &Item<'_>) -> Result<(), Malformed> {
-    let head = &whole.bytes[1..whole.bytes.len() - item.bytes.len()];
-    out.push(whole.bytes[0] & !KIND | ANY);
-    out.extend_from_slice(head);
-    let mut texts = Reader::new(item.bytes);
+fn write_readable(out: &mut Vec<u8>, whole: &Struct<'_>, item: &Item<'_>) -> Result<(), Malformed> {
+    let head = &whole.bytes[..whole.bytes.len() - item.bytes.len()];
+    match item.content {
+        Content::Json => {
+            out.push(head[0] & !KIND | ANY);
+            out.extend_from_slice(&head[1..]);
+            return write_values(out, item.bytes);
+        }
+        Content::Embed(json) => {
+            out.extend_from_slice(head);
+            write_var_string(out, &whole_pairs(json));
+        }
+        Content::Format(name, json) => {
+            out.extend_from_slice(head);
+            write_var_string(out, name);
+            write_var_string(out, &whole_pairs(json));
+        }
+        _ => out.extend_from_slice(whole.bytes),
+    }
+    Ok(())
+}
+
+fn write_values(out: &mut Vec<u8>, texts: &[u8]) -> Result<(), Malformed> {
+    let mut texts = Reader::new(texts);
     let count = texts.var_uint()?;
     write_var_uint(out, count);
     for _ in 0..count {
         match texts.var_string()? {
             "undefined" => out.push(127),
             text => {
-                let value = serde_json::from_str(text).map_err(|_| texts.fail("a value isn't JSON"))?;
+                let value = serde_json::from_str(&whole_pairs(text)).map_err(|_| texts.fail("a value isn't JSON"))?;
                 write_value(out, &value);
             }
         }
     }
     Ok(())
+}
+
+fn whole_pairs(json: &str) -> Cow<'_, str> {
+    with_whole_pairs(json).map_or(Cow::Borrowed(json), Cow::Owned)
+}
+
+/// JSON in which every escaped half of a surrogate pair that stands alone is U+FFFD. `None` if none does. JavaScript writes
+/// such halves when a text was cut in the middle of a character.
+pub fn with_whole_pairs(json: &str) -> Option<String> {
+    let mut mended: Option<String> = None;
+    let (mut at, mut copied) = (0, 0);
+    while let Some(found) = json[at..].find('\\') {
+        at += found;
+        let length = match (escaped(json, at), escaped(json, at + 6)) {
+            (Some(0xd800..0xdc00), Some(0xdc00..0xe000)) => 12,
+            (Some(0xd800..0xe000), _) => {
+                let out = mended.get_or_insert_default();
+                out.push_str(&json[copied..at]);
+                out.push_str("\\ufffd");
+                copied = at + 6;
+                6
+            }
+            (Some(_), _) => 6,
+            (None, _) => 2,
+        };
+        at = (at + length).min(json.len());
+        while !json.is_char_boundary(at) {
+            at += 1;
+        }
+    }
+    mended.map(|out| out + &json[copied..])
+}
+
+/// The code unit that is escaped here as `\uXXXX`, if one is.
+fn escaped(json: &str, at: usize) -> Option<u16> {
+    let digits = json.get(at..at + 6)?.strip_prefix("\\u")?;
+    u16::from_str_radix(digits, 16).ok()
 }
 
 /// Writes a value of JSON as lib0's `any`. It nests no deeper than it was checked to.
@@ -173,5 +232,19 @@ fn write_var_int(out: &mut Vec<u8>, value: i64) {
     while left > 0 {
         out.push((left & 0x7f) as u8 | more(left >> 7));
         left >>= 7;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn half_a_pair_becomes_a_replacement_and_all_else_stays() {
+        let whole = [r#""plain""#, r#""\ud83d\ude00""#, r#""\\ud83d""#, r#""\u00e9\n""#, "\"\\", "\"\\é\"", ""];
+        whole.iter().for_each(|json| assert_eq!(with_whole_pairs(json), None, "{json}"));
+        let mended = |json: &str| with_whole_pairs(json).unwrap();
+        assert_eq!(mended(r#""cut \ud83d""#), r#""cut \ufffd""#);
+        assert_eq!(mended(r#"["\uDE00\ud83dx","\ud83d\ud83d\ude00"]"#), r#"["\ufffd\ufffdx","\ufffd\ud83d\ude00"]"#);
     }
 }

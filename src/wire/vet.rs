@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use super::lib0::Reader;
+use super::part::with_whole_pairs;
 use super::structs::{Body, Content, DEPTH_END, Id, Item, Parent, Struct, Structs};
 use super::{CLOCK_END, Refusal};
 use crate::config::Limits;
@@ -66,8 +67,8 @@ pub struct Outline {
     pub deletes: Vec<Span>,
     /// How many of the structs are shared types.
     pub types: u64,
-    /// Whether structs hold JSON texts.
-    pub has_json: bool,
+    /// Whether structs hold JSON that yrs can't read as it is.
+    pub has_odd_json: bool,
     holes: usize,
 }
 
@@ -129,7 +130,11 @@ impl Outline {
             self.need(id.client, id.clock + 1);
         }
         self.types += u64::from(matches!(content, Content::Type(_)));
-        self.has_json |= *content == Content::Json;
+        self.has_odd_json |= match content {
+            Content::Json => true,
+            Content::Embed(json) | Content::Format(_, json) => with_whole_pairs(json).is_some(),
+            _ => false,
+        };
     }
 }
 

@@ -26,8 +26,11 @@ pub struct Server {
 impl Server {
     pub fn start() -> Self {
         let binary = std::env::var("YMESH_BIN").unwrap_or_else(|_| env!("CARGO_BIN_EXE_y-mesh").to_owned());
-        let mut process =
-            Command::new(binary).args(["--port", "0", "--data", "memory"]).stdout(Stdio::piped()).spawn().unwrap();
+        let mut command = Command::new(binary);
+        command.args(["--port", "0", "--data", "memory"]).stdout(Stdio::piped());
+        // What is freed goes back to the system at once, so that what it has is what it needs.
+        command.envs([("MALLOC_MMAP_THRESHOLD_", "65536"), ("MALLOC_TRIM_THRESHOLD_", "65536")]);
+        let mut process = command.spawn().unwrap();
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines().map_while(Result::ok);
         let address =
             lines.find_map(|line| Some(line.split_once("http://")?.1.trim_end_matches('/').to_owned())).unwrap();

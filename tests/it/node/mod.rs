@@ -7,6 +7,7 @@ mod faults;
 mod levels;
 mod lifecycle;
 mod low;
+mod marks;
 mod panics;
 mod strict;
 mod suspects;

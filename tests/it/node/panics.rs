@@ -1,6 +1,7 @@
 //! A document that panics over a message is loaded anew, and whoever is seated stays so (architecture: when yrs fails).
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use y_mesh::document::{CloseCode, WriteTransaction};
 use y_mesh::wire::sync;
@@ -321,4 +322,34 @@ async fn d7_amid_a_storm_of_panics_everything_is_kept_and_counted_one_by_one() {
     storm(Node::builder().strict(true)).await;
     let place = Place::in_memory("storm");
     storm(Node::builder().store(place.open(64 << 10).unwrap())).await;
+}
+
+static FAILS: AtomicBool = AtomicBool::new(false);
+
+fn fail_once(_: &[u8]) {
+    assert!(!FAILS.swap(false, Ordering::SeqCst), "on purpose: nothing can be encoded");
+}
+
+/// Nobody is to blame for what comes at a turn's end.
+#[tokio::test]
+async fn s2_a_panic_over_somebodys_answer_sends_nobody_away_and_the_answer_comes() {
+    let node = Node::builder().planted(fail_once).start().unwrap();
+    let mut writer = Visitor::join(&node, &name("a"), 1).await;
+    writer.write("kept").await;
+    writer.saved().await;
+    let mut before = Visitor::join(&node, &name("a"), 2).await;
+    before.until(|visitor| visitor.client.text() == "kept").await;
+    let Visitor { client, seat, .. } = before;
+    drop(seat);
+    writer.write(" more").await;
+    writer.saved().await;
+    FAILS.store(true, Ordering::SeqCst);
+    // It has something, so its answer is made for it alone.
+    let mut newcomer = Visitor::join_as(&node, &name("a"), client).await;
+    newcomer.until(|visitor| visitor.client.answers > 0).await;
+    assert_eq!((newcomer.client.text().as_str(), newcomer.closed, writer.closed), ("kept more", None, None));
+    let counts = ["document_faults_total", "messages_quarantined_total"];
+    assert_eq!(counts.map(|name| count(&node, name)), [1, 0]);
+    writer.write(" on").await;
+    newcomer.until(|visitor| visitor.client.text() == "kept more on").await;
 }

@@ -2,6 +2,7 @@
 
 use std::hint::spin_loop;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use y_mesh::MessageHash;
@@ -35,6 +36,9 @@ fn end_amid(place: &Place, update: &[u8]) {
     std::mem::forget(mark.unwrap());
 }
 
+/// For how long others may have more to do while the suspect is applied.
+const OTHERS_MAX: Duration = Duration::from_secs(1);
+
 static SENT: AtomicU64 = AtomicU64::new(0);
 static WRITING: AtomicU64 = AtomicU64::new(0);
 static APPLYING: AtomicU64 = AtomicU64::new(0);
@@ -46,8 +50,9 @@ fn watch_for_others(update: &[u8]) {
     if has(update, "suspect") {
         IS_ALONE.store(true, Ordering::SeqCst);
         WAS_DISTURBED.fetch_or(APPLYING.load(Ordering::SeqCst) > 0, Ordering::SeqCst);
-        let before = SENT.load(Ordering::SeqCst);
-        while SENT.load(Ordering::SeqCst) < before + 100 {
+        let (before, until) = (SENT.load(Ordering::SeqCst), Instant::now() + OTHERS_MAX);
+        // How much may wait is bounded, so this needn't come.
+        while SENT.load(Ordering::SeqCst) < before + 100 && Instant::now() < until {
             spin_loop();
         }
         IS_ALONE.store(false, Ordering::SeqCst);
@@ -111,8 +116,8 @@ fn wait(update: &[u8]) {
 #[tokio::test]
 async fn a_document_that_never_comes_to_an_end_is_told_and_makes_the_node_unready() {
     let mut config = Config::default();
-    config.timing.watchdog_interval = std::time::Duration::from_millis(10);
-    config.timing.handle_max = std::time::Duration::from_millis(200);
+    config.timing.watchdog_interval = Duration::from_millis(10);
+    config.timing.handle_max = Duration::from_millis(200);
     let node = Node::builder().config(config).planted(wait).start().unwrap();
     let mut hostile = Visitor::join(&node, &name("hit"), 1).await;
     hostile.synced().await;

@@ -27,5 +27,5 @@ pub fn planted(update: &[u8]) {
 
 #[expect(unconditional_recursion, reason = "it's what is planted")]
 fn deep(level: u64) -> u64 {
-    black_box(level) + deep(black_box([level; 64])[1] + 1)
+    black_box(level) + deep(black_box([level; 1_024])[1] + 1)
 }

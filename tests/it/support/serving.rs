@@ -32,8 +32,9 @@ pub fn server(test: &str, place: &Path, is_planted: bool) -> Command {
 pub async fn serves() -> bool {
     let Some(place) = std::env::var_os(PLACE) else { return false };
     let mut config = Config::default();
+    // Longer than a stack takes to overflow on a busy machine.
     config.timing.watchdog_interval = Duration::from_millis(100);
-    config.timing.handle_max = Duration::from_secs(1);
+    config.timing.handle_max = Duration::from_secs(7);
     let mut builder = Node::builder().config(config).store(DiskStore::open(Path::new(&place)).unwrap());
     if std::env::var_os(PLANTED).is_some() {
         builder = builder.planted(planted);

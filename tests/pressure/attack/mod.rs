@@ -15,7 +15,8 @@ use honest::{Honest, Latencies};
 /// Says to a process that it's the hostile one: where the server is.
 const HOSTILE: &str = "YMESH_ATTACK_ADDRESS";
 const NAME: &str = "attack::who_types_notices_nothing_of_fifty_hostile_connections";
-/// What the attack may add to the honest ones' p99; a debug build of the server does everything ten times slower.
+/// What the attack may add: in other documents for 99 of 100 letters, in the one that is attacked for 95. There, one message that
+/// is as dear as it may be makes the others wait, and those of whom nothing is known yet have one each. A debug build of the server does everything ten times slower.
 const DELAY_MAX: Duration = Duration::from_millis(if cfg!(debug_assertions) { 50 } else { 5 });
 /// What the server may have in memory more than before, when the attack is over, and while it lasts.
 const MEMORY_LEFT_MAX: u64 = 64 << 20;
@@ -81,8 +82,10 @@ async fn who_types_notices_nothing_of_fifty_hostile_connections() {
         assert!(most <= before + MEMORY_MAX, "memory grew by {} KiB", (most - before) >> 10);
         assert!(after <= before + MEMORY_LEFT_MAX, "{} KiB stay", (after - before) >> 10);
     }
-    let (alone, beside) = (alone.p99(), beside.p99());
-    assert!(beside <= alone + DELAY_MAX, "the honest wait: p99 was {alone:?}, and is {beside:?}");
+    let (was, is) = (alone.elsewhere(), beside.elsewhere());
+    assert!(is <= was + DELAY_MAX, "the honest wait in other documents: p99 was {was:?}, and is {is:?}");
+    let (was, is) = (alone.where_it_is(), beside.where_it_is());
+    assert!(is <= was + DELAY_MAX, "the honest wait in the document that is attacked: p95 was {was:?}, and is {is:?}");
 }
 
 fn kib(bytes: Option<u64>) -> Option<u64> {
