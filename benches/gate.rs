@@ -115,7 +115,7 @@ async fn type_into(url: &str, keystrokes: u32) {
 fn keystroke(doc: &Doc, at: u32) -> Bytes {
     let mut txn = doc.transact_mut();
     let text = txn.get_or_insert_text("text");
-    let place = if at / 8 % 2 == 0 { at } else { at / 2 };
+    let place = if (at / 8).is_multiple_of(2) { at } else { at / 2 };
     text.insert(&mut txn, place, "x");
     sync::update(&txn.encode_update_v1())
 }

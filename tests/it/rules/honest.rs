@@ -58,7 +58,7 @@ impl<'a> Play<'a> {
             let asked: Vec<_> = self.sessions.iter().map(|(number, session)| (*number, *session)).collect();
             let asked: Vec<_> = asked.into_iter().filter(|(_, session)| self.is_asked(*session)).collect();
             for (number, _) in &asked {
-                self.send(*number, &[self.scenario.whole.clone()], sync::sync_step_2);
+                self.send(*number, std::slice::from_ref(&self.scenario.whole), sync::sync_step_2);
             }
             if asked.is_empty() && self.is_settled() {
                 return;
