@@ -364,8 +364,9 @@ impl Replica {
     /// Gives yrs what stands and is new. What overlaps what is here was cut off, so what is kept is what was applied (D8).
     fn take_standing(&mut self, update: &Bytes, standing: &Standing<'_>, mark: Mark) -> Result<Applied, Refused> {
         let update = standing.part().map_or_else(|| update.clone(), Bytes::from);
-        match Update::decode_v1(&update) {
-            Ok(decoded) => self.integrate(update, standing, decoded),
+        let steps = standing.first_deletes().into_iter().map(Bytes::from).chain([update.clone()]);
+        match steps.map(|step| Update::decode_v1(&step)).collect::<Result<Vec<_>, _>>() {
+            Ok(steps) => self.integrate(update, standing, steps),
             Err(error) => {
                 self.places.go_back(mark);
                 Err(Refused::Undecodable(error.to_string()))
@@ -373,10 +374,12 @@ impl Replica {
         }
     }
 
-    fn integrate(&mut self, update: Bytes, standing: &Standing<'_>, decoded: Update) -> Result<Applied, Refused> {
+    fn integrate(&mut self, update: Bytes, standing: &Standing<'_>, steps: Vec<Update>) -> Result<Applied, Refused> {
         // If yrs panics, the transaction must leak: dropping it would commit what was half done.
         let mut transaction = ManuallyDrop::new(self.doc.transact_mut());
-        transaction.apply_update(decoded).map_err(|error| Refused::Broken(error.to_string()))?;
+        for step in steps {
+            transaction.apply_update(step).map_err(|error| Refused::Broken(error.to_string()))?;
+        }
         if let Some(planted) = self.planted {
             planted(&update);
         }

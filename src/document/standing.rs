@@ -11,6 +11,9 @@ use crate::wire::part::{deleted_rest, rest};
 use crate::wire::structs::{Content, Id};
 use crate::wire::vet::{Outline, Span};
 
+/// So many ranges are taken in two steps.
+const DELETES_MANY: usize = 1_024;
+
 /// What of an update stands, and what of it is new.
 pub struct Standing<'a> {
     /// New work that stands.
@@ -97,6 +100,18 @@ impl<'a> Standing<'a> {
     /// What stands and is new, as an update. `None` if that's the whole of it as it came.
     pub fn part(&self) -> Option<Vec<u8>> {
         (!self.is_as_it_came).then(|| self.with_deletes(self.deletes.iter().copied()))
+    }
+
+    /// Where very much is deleted, what is to be taken before the rest: the new work, and a few of the deletes, evenly spread.
+    /// yrs copies all of a text that is left each time it splits it at its front. So that's done to short texts only.
+    pub fn first_deletes(&self) -> Option<Vec<u8>> {
+        if self.deletes.len() < DELETES_MANY {
+            return None;
+        }
+        let mut deletes = self.deletes.clone();
+        deletes.sort_unstable_by_key(|span| (span.client, span.start));
+        let step = deletes.len().isqrt();
+        Some(self.with_deletes(deletes.into_iter().step_by(step)))
     }
 
     /// What stands and is new, as an update with another delete set.

@@ -3,29 +3,26 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::str::EncodeUtf16;
 
 use super::lib0::Reader;
 use super::structs::{Body, Content, Id, Item, Struct, Structs};
 use super::vet::Span;
-use crate::id::Clock;
+use crate::id::{ClientId, Clock};
 
 /// U+FFFD. A character outside the basic plane that is split at its middle becomes two of these.
 const REPLACEMENT: u16 = 0xfffd;
 
 /// Where two accounts of `span` differ first, if they do. Each is the structs of its client, in order and without a hole in
 /// the span. Where one of them says that a unit is deleted or gone, no more is known of it, and so it doesn't differ there.
-pub fn difference(span: Span, mut one: Structs<'_>, mut other: Structs<'_>) -> Option<Clock> {
+pub fn difference(span: Span, one: Structs<'_>, other: Structs<'_>) -> Option<Clock> {
+    let (mut one, mut other) = (Account::of(one, span)?, Account::of(other, span)?);
     let mut at = span.start;
-    let (mut a, mut b) = (one.next()?.ok()?, other.next()?.ok()?);
     while at < span.end {
-        while a.end <= at {
-            a = one.next()?.ok()?;
-        }
-        while b.end <= at {
-            b = other.next()?.ok()?;
-        }
-        let end = a.end.min(b.end).min(span.end);
-        if !is_same(span, at, end, &a, &b) {
+        one.reach(at)?;
+        other.reach(at)?;
+        let end = one.whole.end.min(other.whole.end).min(span.end);
+        if !is_same(&mut one, &mut other, at, end) {
             return Some(at);
         }
         at = end;
@@ -33,29 +30,103 @@ pub fn difference(span: Span, mut one: Structs<'_>, mut other: Structs<'_>) -> O
     None
 }
 
-fn is_same(span: Span, start: Clock, end: Clock, a: &Struct<'_>, b: &Struct<'_>) -> bool {
-    let (Body::Item(one), Body::Item(other)) = (a.body, b.body) else { return true };
+/// What one of the two says, unit after unit: of large structs that meet many small ones, nothing is looked at twice.
+struct Account<'a> {
+    client: ClientId,
+    structs: Structs<'a>,
+    whole: Struct<'a>,
+    /// How far its text or its values were read.
+    at: Clock,
+    text: EncodeUtf16<'a>,
+    values: Values<'a>,
+}
+
+impl<'a> Account<'a> {
+    fn of(mut structs: Structs<'a>, span: Span) -> Option<Self> {
+        let whole = structs.next()?.ok()?;
+        let mut account = Self {
+            client: span.client,
+            structs,
+            whole,
+            at: whole.start,
+            text: "".encode_utf16(),
+            values: Values::of(&[]),
+        };
+        account.open(whole);
+        account.reach(span.start)?;
+        Some(account)
+    }
+
+    fn open(&mut self, whole: Struct<'a>) {
+        (self.whole, self.at) = (whole, whole.start);
+        match whole.body {
+            Body::Item(Item { content: Content::Text(text), .. }) => self.text = text.encode_utf16(),
+            Body::Item(Item { content: Content::Any, bytes, .. }) => self.values = Values::of(bytes),
+            _ => {}
+        }
+    }
+
+    /// Goes on to the struct that this clock is in, and within it to that clock.
+    fn reach(&mut self, clock: Clock) -> Option<()> {
+        while self.whole.end <= clock {
+            let next = self.structs.next()?.ok()?;
+            self.open(next);
+        }
+        let skipped = (clock - self.at) as usize;
+        if skipped > 0
+            && let Body::Item(item) = self.whole.body
+        {
+            match item.content {
+                Content::Text(_) => drop(self.text.nth(skipped - 1)),
+                Content::Any => self.values.skip_values(skipped),
+                _ => {}
+            }
+        }
+        self.at = clock;
+        Some(())
+    }
+
+    fn item(&self) -> Option<Item<'a>> {
+        if let Body::Item(item) = self.whole.body { Some(item) } else { None }
+    }
+
+    fn is_at_start(&self) -> bool {
+        self.at == self.whole.start
+    }
+
+    fn origin(&self, item: &Item<'_>) -> Option<Id> {
+        if self.is_at_start() { item.origin } else { Some(Id { client: self.client, clock: self.at - 1 }) }
+    }
+}
+
+fn is_same(a: &mut Account<'_>, b: &mut Account<'_>, start: Clock, end: Clock) -> bool {
+    let (Some(one), Some(other)) = (a.item(), b.item()) else { return true };
     if one.content == Content::Deleted || other.content == Content::Deleted {
         return true;
     }
-    let origin = |within: &Struct<'_>, item: &Item<'_>| match start > within.start {
-        true => Some(Id { client: span.client, clock: start - 1 }),
-        false => item.origin,
-    };
-    let is_place_same = start > a.start || start > b.start || (one.parent, one.key) == (other.parent, other.key);
-    let (from, to) = ((start - a.start, end - a.start), (start - b.start, end - b.start));
+    let is_place_same = !a.is_at_start() || !b.is_at_start() || (one.parent, one.key) == (other.parent, other.key);
     is_place_same
-        && origin(a, &one) == origin(b, &other)
+        && a.origin(&one) == b.origin(&other)
         && one.right_origin == other.right_origin
-        && is_content_same((&one, from), (&other, to))
+        && is_content_same(a, b, (&one, &other), start, end)
 }
 
-type Part<'a, 'b> = (&'b Item<'a>, (Clock, Clock));
-
-fn is_content_same((one, part): Part<'_, '_>, (other, other_part): Part<'_, '_>) -> bool {
+fn is_content_same(
+    a: &mut Account<'_>,
+    b: &mut Account<'_>,
+    (one, other): (&Item<'_>, &Item<'_>),
+    start: Clock,
+    end: Clock,
+) -> bool {
     match (one.content, other.content) {
-        (Content::Text(a), Content::Text(b)) => is_text_same(a, part, b, other_part),
-        (Content::Any, Content::Any) => are_values_same(one.bytes, part, other.bytes, other_part),
+        (Content::Text(_), Content::Text(_)) => {
+            (a.at, b.at) = (end, end);
+            (start..end).all(|_| is_unit_same(a.text.next(), b.text.next()))
+        }
+        (Content::Any, Content::Any) => {
+            (a.at, b.at) = (end, end);
+            (start..end).all(|_| matches!((a.values.next(), b.values.next()), (Some(a), Some(b)) if a == b))
+        }
         (Content::Embed(a), Content::Embed(b)) => is_json_same(a, b),
         (Content::Format(name, a), Content::Format(other, b)) => name == other && is_json_same(a, b),
         // Its options aren't written by all in the same way.
@@ -65,28 +136,9 @@ fn is_content_same((one, part): Part<'_, '_>, (other, other_part): Part<'_, '_>)
     }
 }
 
-fn is_text_same(a: &str, part: (Clock, Clock), b: &str, other: (Clock, Clock)) -> bool {
-    let units = |text: &'_ str, (start, end): (Clock, Clock)| {
-        text.encode_utf16().skip(start as usize).take((end - start) as usize).collect::<Vec<_>>()
-    };
-    if a.len() == b.len() && part == other && part.0 == 0 && a == b {
-        return true;
-    }
-    let is_half = |unit: u16| (0xd800..0xe000).contains(&unit);
-    let same = |(a, b): (&u16, &u16)| a == b || *a == REPLACEMENT && is_half(*b) || *b == REPLACEMENT && is_half(*a);
-    units(a, part).iter().zip(&units(b, other)).all(same)
-}
-
-fn are_values_same(a: &[u8], part: (Clock, Clock), b: &[u8], other: (Clock, Clock)) -> bool {
-    if a == b && part == other {
-        return true;
-    }
-    let mut one = Values::after(a, part.0);
-    let mut two = Values::after(b, other.0);
-    (part.0..part.1).all(|_| match (one.next(), two.next()) {
-        (Some(a), Some(b)) => a == b,
-        _ => false,
-    })
+fn is_unit_same(a: Option<u16>, b: Option<u16>) -> bool {
+    let is_half = |unit: Option<u16>| unit.is_some_and(|unit| (0xd800..0xe000).contains(&unit));
+    a == b || a == Some(REPLACEMENT) && is_half(b) || b == Some(REPLACEMENT) && is_half(a)
 }
 
 /// JSON is written in more than one way. What isn't JSON is compared as it is.
@@ -154,14 +206,17 @@ struct Values<'a> {
 }
 
 impl<'a> Values<'a> {
-    fn after(content: &'a [u8], skipped: Clock) -> Self {
+    fn of(content: &'a [u8]) -> Self {
         let mut values = Self { reader: Reader::new(content) };
         // How many there are.
         let _ = values.reader.var_uint();
-        for _ in 0..skipped {
-            let _ = super::structs::skip_value(&mut values.reader, usize::MAX);
-        }
         values
+    }
+
+    fn skip_values(&mut self, count: usize) {
+        for _ in 0..count {
+            let _ = super::structs::skip_value(&mut self.reader, usize::MAX);
+        }
     }
 
     /// It was read before, and nests no deeper than it may.
