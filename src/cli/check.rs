@@ -1,6 +1,5 @@
 //! `y-mesh check`: what is in an update, and whether a document takes it; for whoever wonders why one was refused.
 
-use std::fmt::{Arguments, Write as _};
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
@@ -16,6 +15,7 @@ use y_mesh::wire::sync::{Frame, Frames};
 use y_mesh::wire::vet::{Bounds, Outline, Span, outline};
 
 use super::Failure;
+use super::lines::put;
 use super::progress::{counted, size};
 use super::trial::{Verdict, tried};
 
@@ -227,10 +227,4 @@ impl Found {
         put(out, format_args!("  sender    {}", if identity.is_empty() { "nobody said" } else { identity }));
         put(out, format_args!("  came      {at} ms after 1970"));
     }
-}
-
-/// Adds a line.
-pub fn put(out: &mut String, line: Arguments<'_>) {
-    // Writing to a string can't fail.
-    let _ = writeln!(out, "{line}");
 }

@@ -5,6 +5,7 @@ mod backup;
 mod check;
 mod copying;
 mod download;
+mod lines;
 mod local;
 mod opening;
 mod progress;

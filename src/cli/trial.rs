@@ -14,7 +14,7 @@ use y_mesh::wire::sync;
 use y_mesh::{ClientId, Config, Identity, SessionId};
 
 use super::Failure;
-use super::check::put;
+use super::lines::put;
 
 /// A trial that takes longer will never end.
 const TRIAL_MAX: Duration = Duration::from_secs(30);

@@ -13,12 +13,15 @@ mod loading;
 mod mailbox;
 mod metrics;
 mod outbox;
+mod performing;
 mod pressure;
 mod queue;
 mod recovery;
 mod registry;
 mod signals;
 mod space;
+mod taking;
+#[cfg(feature = "server")]
 pub(crate) mod unfinished;
 mod watchdog;
 
@@ -60,6 +63,7 @@ use pressure::Pressure;
 use registry::Registry;
 use signals::Signals;
 use space::Space;
+#[cfg(feature = "server")]
 use unfinished::{Growing, Unfinished};
 use watchdog::Stuck;
 
@@ -120,6 +124,7 @@ pub(crate) struct Shared {
     stuck: watch::Sender<Option<Stuck>>,
     planted: Option<Planted>,
     inbound: Inbound,
+    #[cfg(feature = "server")]
     unfinished: Arc<Unfinished>,
     pressure: Arc<Pressure>,
     /// Documents that use much and work at the same time.
@@ -276,6 +281,7 @@ impl NodeBuilder {
         let shared = Shared {
             inbound: Inbound::new(&self.config.limits),
             pressure: Arc::new(Pressure::new(&self.config.timing)),
+            #[cfg(feature = "server")]
             unfinished: Arc::new(Unfinished::new(self.config.limits.unfinished_bytes_max)),
             heavy: Semaphore::new(cores),
             backups: Arc::new(Semaphore::new(self.config.limits.backups_max)),
@@ -569,6 +575,7 @@ impl Node {
         self.shared().pressure.waited(SessionId(0), wait, std::time::Instant::now());
     }
 
+    #[cfg(feature = "server")]
     /// Counts what a connection sends before it's a whole message.
     #[cfg_attr(not(feature = "server"), allow(dead_code, reason = "who embeds a node hands over whole messages"))]
     pub(crate) fn growing(&self) -> Growing {

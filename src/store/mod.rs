@@ -166,11 +166,13 @@ pub enum StoreError {
 }
 
 /// A document's own durability as a byte, on disk and in dumps: 0 if it has none.
+#[cfg(feature = "node")]
 fn durability_byte(durability: Option<Durability>) -> u8 {
     durability.map_or(0, |durability| durability as u8 + 1)
 }
 
 /// What a byte says of a document's own durability; `None` if it says nothing.
+#[cfg(feature = "node")]
 fn durability_of(byte: u8) -> Option<Option<Durability>> {
     let all = [None, Some(Durability::Memory), Some(Durability::Local)];
     all.into_iter().find(|durability| durability_byte(*durability) == byte)

