@@ -25,7 +25,7 @@ const GATE: [(&str, &str); 6] = [
     ("comparison with what is here", "y_mesh::document::replica::Replica::check"),
     ("hash of the message", "y_mesh::node::hashes::Hashes::of"),
     ("mark of what is in flight", "y_mesh::store::faults::marks::Marks::set"),
-    ("end of the mark", "core::ptr::drop_in_place<y_mesh::store::faults::marks::Mark>"),
+    ("end of the mark", "<y_mesh::store::faults::marks::Mark as core::ops::drop::Drop>::drop"),
 ];
 
 fn main() {
