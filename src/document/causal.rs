@@ -109,11 +109,6 @@ impl<'a> Arrival<'a> {
         Id { client: self.client, clock: self.start }
     }
 
-    /// How many units are new.
-    pub fn length(&self) -> Clock {
-        self.whole.end - self.start
-    }
-
     /// Whether only its end is new.
     pub fn is_rest(&self) -> bool {
         self.start > self.whole.start

@@ -82,7 +82,7 @@ impl Document {
             self.relay(now, &updates, effects);
         }
         if !updates.is_empty() {
-            self.arrived_for_all(effects);
+            self.arrived_for_all(now, effects);
         }
         if let Some(changes) = self.awareness.changes() {
             self.broadcast(now, Audience::All, Content::Awareness, changes, effects);

@@ -114,14 +114,14 @@ impl Document {
                 self.note_answer(id, answers, true);
                 let fate = if answers { Fate::Kept(self.journal.appended()) } else { Fate::Missing(wants) };
                 self.note(id, fate);
-                self.arrived(id);
+                self.arrived(now, id, effects);
                 self.ask(now, id, effects);
             }
             Ok(applied) => {
                 self.keep(now, applied, author, from_peer, effects);
                 self.note_answer(id, answers, false);
                 self.note(id, Fate::Kept(self.journal.appended()));
-                self.arrived(id);
+                self.arrived(now, id, effects);
             }
             Err(refused) => {
                 let is_deleted = matches!(refused, Refused::Deleted(_));
@@ -164,23 +164,31 @@ impl Document {
     }
 
     /// Something has come: it may be what frames of any session were waiting for.
-    pub(super) fn arrived_for_all(&mut self, effects: &mut Vec<Effect>) {
+    pub(super) fn arrived_for_all(&mut self, now: Now, effects: &mut Vec<Effect>) {
         let is_blocked = |id: &SessionId| self.sessions.get(id).is_some_and(|session| session.ledger.is_blocked());
         let blocked: Vec<_> = self.unsettled.iter().copied().filter(is_blocked).collect();
         for id in blocked {
-            self.arrived(id);
+            self.arrived(now, id, effects);
             self.settle(id, effects);
         }
     }
 
     /// Something of a session has come: it may be what its earlier frames were waiting for.
-    fn arrived(&mut self, id: SessionId) {
+    fn arrived(&mut self, now: Now, id: SessionId, effects: &mut Vec<Effect>) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
-        if session.ledger.is_blocked() {
-            session.ledger.arrived(self.replica.state(), self.journal.appended());
+        let mut is_to_be_asked = false;
+        if let Some(wants) = session.ledger.wants().filter(|wants| self.replica.state().covers(&wants.work)) {
+            match wants.deletes.is_empty() || self.replica.has_deleted(&wants.deletes) {
+                true => session.ledger.arrived(self.journal.appended()),
+                // What it deletes has come from somebody else, and its deletes weren't kept.
+                false => is_to_be_asked = true,
+            }
         }
         if !session.ledger.is_blocked() && !session.lacks {
             session.asked_in_vain = 0;
+        }
+        if is_to_be_asked {
+            self.ask(now, id, effects);
         }
     }
 

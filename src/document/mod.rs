@@ -37,8 +37,8 @@
 //! **Standing**
 //! - H1 Before anything is applied, it's found how far it stands on what is here, in an order in which each struct comes after all
 //!   that it names: clocks without a hole; origins, parents and deletes that are here or come along. What stands in no
-//!   place is refused with all of its update: a circle, neighbours in two places or that never were next to each
-//!   other, a parent that isn't a shared type, a key with several values, types that nest too deep.
+//!   place is refused with all of its update: a circle, neighbours in two places, a parent that isn't a shared type, a key with
+//!   several values, types that nest too deep.
 //! - H2 What stands of an update is taken. What depends on something missing isn't applied, kept, relayed or
 //!   acknowledged; its sender is asked for that with SyncStep1, ever more rarely if the answers don't bring it. An answer
 //!   is acknowledged when what stands of it is durable: the rest is what its sender lacks the ground for as well, and
@@ -98,7 +98,6 @@ mod event;
 mod fanout;
 mod frames;
 mod journal;
-mod order;
 mod pace;
 mod places;
 mod presence;

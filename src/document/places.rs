@@ -1,7 +1,6 @@
-//! Where each struct of a document stands: in which shared type, under which key, and between which neighbours it was put.
-//! yrs takes a struct's word for it that its neighbours are in the same place as itself, and that its parent is a type; where
-//! they aren't, it uses memory that it has freed. And of what could never have been put where it says, it makes one thing
-//! now, and another when the document is loaded again. So that is checked here, before it sees the struct.
+//! Where each struct of a document stands: in which shared type, and under which key. yrs takes a struct's word for it that its
+//! neighbours are in the same place as itself, and that its parent is a type; where they aren't, it uses memory that it has
+//! freed. So that is checked here, before it sees the struct.
 //!
 //! Nothing is ever taken away: what was deleted goes when the document is read anew from its snapshot. Work that follows in
 //! one place, like typing, takes no memory.
@@ -51,24 +50,13 @@ struct Client {
     runs: Vec<Run>,
 }
 
-/// Consecutive units of a client, each put after the one before it and before the same, until the next run begins.
+/// Consecutive units of a client in one place, until the next run begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Run {
     start: Clock,
     place: Place,
-    /// What its first unit was put after.
-    left: Unit,
-    /// What all of them were put before.
-    right: Unit,
     /// Whether they're deleted: then they may have been types.
     is_deleted: bool,
-}
-
-/// A unit of the client of this number, or none.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Unit {
-    client: u32,
-    clock: Clock,
 }
 
 /// A shared type.
@@ -80,26 +68,6 @@ struct Branch {
     parent: u32,
     depth: u32,
     is_array: bool,
-}
-
-/// Between what something was put.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Neighbours {
-    /// After this.
-    pub left: Option<Id>,
-    /// Before this.
-    pub right: Option<Id>,
-}
-
-/// Whether something can have been put between two neighbours that are in the same place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Between {
-    /// It can.
-    Possible,
-    /// It can't: what is said to follow never did.
-    Impossible,
-    /// Only the order of what is in that place can tell.
-    Unsure,
 }
 
 /// How much there was, to go back to.
@@ -144,19 +112,6 @@ impl Places {
         self.run(id).map_or(Place::GONE, |run| run.place)
     }
 
-    /// Between what a unit was put that is here.
-    pub fn neighbours(&self, id: Id) -> Neighbours {
-        let Some(run) = self.run(id) else { return Neighbours { left: None, right: None } };
-        let before = || Some(Id { client: id.client, clock: id.clock - 1 });
-        let left = if id.clock > run.start && run.place != Place::GONE { before() } else { self.id(run.left) };
-        Neighbours { left, right: self.id(run.right) }
-    }
-
-    fn id(&self, unit: Unit) -> Option<Id> {
-        let number = unit.client.checked_sub(1)?;
-        Some(Id { client: self.clients[number as usize].id, clock: unit.clock })
-    }
-
     /// The place that a struct says it has. All that it names is here.
     ///
     /// `is_dead` says whether what stands in a place is deleted with the type that it's in.
@@ -193,21 +148,6 @@ impl Places {
         match (left, right) {
             (Place::GONE, place) | (place, Place::GONE) => Some(place),
             _ => None,
-        }
-    }
-
-    /// Whether something can have been put between these two, which are both in a sequence: if the one to its right was put
-    /// after the one to its left, or the one to its left before the one to its right, they once were next to each other.
-    pub fn between(&self, left: Option<Id>, right: Option<Id>) -> Between {
-        let is_free = |neighbour: Option<Id>| if neighbour.is_none() { Between::Possible } else { Between::Impossible };
-        match (left, right) {
-            (None, None) => Between::Possible,
-            (Some(left), None) => is_free(self.neighbours(left).right),
-            (None, Some(right)) => is_free(self.neighbours(right).left),
-            (Some(one), Some(other)) => {
-                let is_next = self.neighbours(other).left == left || self.neighbours(one).right == right;
-                if is_next { Between::Possible } else { Between::Unsure }
-            }
         }
     }
 
@@ -268,43 +208,22 @@ impl Places {
         number
     }
 
-    /// A unit that something of `own` was put next to: mostly it's of the same client.
-    fn unit(&mut self, id: Option<Id>, own: (ClientId, u32), mark: &mut Mark) -> Unit {
-        let Some(Id { client, clock }) = id else { return Unit::default() };
-        Unit { client: if client == own.0 { own.1 } else { self.number(client, mark) }, clock }
-    }
-
-    /// Notes where a struct stands, and between what. Gives how deep the shared type nests that it holds, if it holds one.
+    /// Notes where a struct stands. Gives how deep the shared type nests that it holds, if it holds one.
     pub fn note(&mut self, arrival: &Arrival<'_>, place: Place, mark: &mut Mark) -> u32 {
         let id = arrival.id();
-        let item = arrival.item().filter(|_| place != Place::GONE);
-        let (origin, right_origin) = item.map_or((None, None), |item| (item.origin, item.right_origin));
-        let before = id.clock.checked_sub(1).map(|clock| Id { clock, ..id });
-        let content = item.map(|item| item.content);
-        let own = (id.client, self.number(id.client, mark));
-        let run = Run {
-            start: id.clock,
-            place,
-            left: self.unit(origin, own, mark),
-            right: self.unit(right_origin, own, mark),
-            is_deleted: content == Some(Content::Deleted),
-        };
-        self.push(own.1, run, origin == before || item.is_none(), mark);
-        match content {
-            Some(Content::Type(kind)) => self.note_type(id, kind, place, mark),
-            _ => 0,
-        }
-    }
-
-    fn push(&mut self, number: u32, run: Run, is_next: bool, mark: &mut Mark) {
+        let content = arrival.item().filter(|_| place != Place::GONE).map(|item| item.content);
+        let number = self.number(id.client, mark);
         let runs = &mut self.clients[number as usize - 1].runs;
         if mark.runs.last().is_none_or(|(last, _)| *last != number) {
             mark.runs.push((number, runs.len()));
         }
-        let goes_on =
-            |last: &Run| is_next && (last.place, last.right, last.is_deleted) == (run.place, run.right, run.is_deleted);
-        if !runs.last().is_some_and(goes_on) {
-            runs.push(run);
+        let is_deleted = content == Some(Content::Deleted);
+        if runs.last().is_none_or(|last| (last.place, last.is_deleted) != (place, is_deleted)) {
+            runs.push(Run { start: id.clock, place, is_deleted });
+        }
+        match content {
+            Some(Content::Type(kind)) => self.note_type(id, kind, place, mark),
+            _ => 0,
         }
     }
 

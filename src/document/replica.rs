@@ -8,10 +8,10 @@ use bytes::Bytes;
 use yrs::updates::decoder::Decode;
 use yrs::{Doc, OffsetKind, Options, ReadTxn, Transact, Update, WriteTxn};
 
-use super::causal::{self, Unfit};
+use super::causal::Unfit;
 use super::journal::Stored;
-use super::order::Order;
 use super::places::{Mark, Places};
+use super::session::Wants;
 use super::spans::Spans;
 use super::standing::{Ground, Standing, standing};
 use super::state_vector::StateVector;
@@ -67,7 +67,7 @@ pub enum Applied {
     /// Something of it stands on what isn't here.
     Missing {
         /// What would have to be here for it to stand, and for its content to be here.
-        wants: StateVector,
+        wants: Wants,
         /// What came of the rest. That it's `Nothing` if nothing was to be taken without all of it.
         taken: Box<Applied>,
     },
@@ -230,7 +230,7 @@ impl Replica {
         }
         let mut mark = Mark::default();
         let standing = self.standing(update, outline, terms.depth_max, &mut mark)?;
-        let taken = match self.check(update, outline, &standing, terms) {
+        let taken = match self.check(update, &standing, terms) {
             Ok(()) if standing.is_missing && !terms.in_parts => {
                 self.places.go_back(mark);
                 Ok(Applied::Nothing)
@@ -243,7 +243,7 @@ impl Replica {
             }
         }?;
         Ok(match standing.is_missing {
-            true => Applied::Missing { wants: wants(outline), taken: taken.into() },
+            true => Applied::Missing { wants: wants(outline, standing.cut), taken: taken.into() },
             false => taken,
         })
     }
@@ -263,31 +263,17 @@ impl Replica {
         standing(update, outline, Ground { state, places, is_dead: &is_dead, depth_max }, mark)
     }
 
-    fn check(&self, update: &Bytes, outline: &Outline, standing: &Standing<'_>, terms: &Terms) -> Result<(), Refused> {
+    fn check(&self, update: &Bytes, standing: &Standing<'_>, terms: &Terms) -> Result<(), Refused> {
         if !terms.is_new {
             return Ok(());
         }
         if self.places.types() > terms.types_max {
             return Err(Refused::TooManyTypes);
         }
-        if !standing.unsure.is_empty() {
-            self.check_order(update, outline, &standing.unsure)?;
-        }
         match standing.known.is_empty() || self.recent.contains(update) {
             true => Ok(()),
             false => self.compare(standing),
         }
-    }
-
-    /// Whether items can stand where they say they do, as the order of what is there tells.
-    fn check_order(&self, update: &[u8], outline: &Outline, unsure: &[Id]) -> Result<(), Refused> {
-        let here = self.snapshot();
-        let outline_here =
-            vet::outline(&here, &Bounds::STORED).map_err(|refusal| Refused::Broken(refusal.to_string()))?;
-        let mut order = Order::new(&self.places, unsure);
-        causal::walk(&here, &outline_here, &StateVector::default(), &mut order)?;
-        causal::walk(update, outline, &self.state, &mut order)?;
-        Ok(())
     }
 
     /// Whether what an update says of work that is here is what is here (H3).
@@ -345,7 +331,8 @@ impl Replica {
         self.has_structs(&outline) && (outline.deletes.is_empty() || deletes_too && self.has_deleted(&outline.deletes))
     }
 
-    fn has_deleted(&mut self, deletes: &[Span]) -> bool {
+    /// Whether all of this is deleted. The first time, that takes a walk over the whole document.
+    pub fn has_deleted(&mut self, deletes: &[Span]) -> bool {
         let known = self.known_deletes.get_or_insert_with(|| {
             let mut known = Spans::default();
             spans_of(&self.doc.transact().snapshot().delete_set).into_iter().for_each(|span| known.insert(span));
@@ -484,11 +471,11 @@ fn commit(mut transaction: ManuallyDrop<WriteTransaction<'_>>) {
     drop(ManuallyDrop::into_inner(transaction));
 }
 
-fn wants(outline: &Outline) -> StateVector {
-    let mut wants = StateVector::default();
-    outline.needs.iter().for_each(|(client, end)| wants.raise(*client, *end));
-    outline.spans.iter().for_each(|span| wants.raise(span.client, span.end));
-    wants
+fn wants(outline: &Outline, deletes: Vec<Span>) -> Wants {
+    let mut work = StateVector::default();
+    outline.needs.iter().for_each(|(client, end)| work.raise(*client, *end));
+    outline.spans.iter().for_each(|span| work.raise(span.client, span.end));
+    Wants { work, deletes }
 }
 
 /// What the transaction has deleted.

@@ -7,6 +7,7 @@ use super::pace::Pace;
 use super::state_vector::StateVector;
 use super::time::Millis;
 use crate::id::{ClientId, Identity, Seq};
+use crate::wire::vet::Span;
 
 /// One party that has the document open.
 #[derive(Debug)]
@@ -155,7 +156,7 @@ impl Session {
 pub struct Ledger {
     open: VecDeque<Entry>,
     /// From the first frame on that stands on something missing: none of them is settled before all of that has come.
-    blocked: Option<(Entry, StateVector)>,
+    blocked: Option<(Entry, Wants)>,
     durable: u64,
     refused: u64,
 }
@@ -177,12 +178,34 @@ pub enum Fate {
     Refused,
     /// It stands on something missing. Its sender was asked for that, and the answer brings this frame's content too. It's
     /// settled when all of this is here.
-    Missing(StateVector),
+    Missing(Wants),
 }
 
-/// Client ids that a session's missing frames may want. One that wants more isn't told any more what is settled, until
-/// it connects anew.
+/// What must be here for the content of something to be here.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wants {
+    /// Work.
+    pub work: StateVector,
+    /// Work that must be deleted.
+    pub deletes: Vec<Span>,
+}
+
+/// Client ids that a session's missing frames may want, and deletes. One that wants more isn't told any more what is
+/// settled, until it connects anew.
 const WANTS_MAX: usize = 10_000;
+
+impl Wants {
+    fn is_too_much(&self) -> bool {
+        self.work.len() > WANTS_MAX || self.deletes.len() > WANTS_MAX
+    }
+
+    fn add(&mut self, more: Self) {
+        if !self.is_too_much() {
+            more.work.iter().for_each(|(client, clock)| self.work.raise(client, clock));
+            self.deletes.extend(more.deletes.into_iter().take(WANTS_MAX + 1));
+        }
+    }
+}
 
 impl Entry {
     fn add(&mut self, fate: &Fate) {
@@ -205,10 +228,8 @@ impl Ledger {
         }
         if let Some((blocked, wants)) = &mut self.blocked {
             blocked.add(&fate);
-            if let Fate::Missing(more) = fate
-                && wants.len() <= WANTS_MAX
-            {
-                more.iter().for_each(|(client, clock)| wants.raise(client, clock));
+            if let Fate::Missing(more) = fate {
+                wants.add(more);
             }
             return;
         }
@@ -223,10 +244,14 @@ impl Ledger {
         }
     }
 
-    /// All of `here` is in the records through `seq`: if that's what frames were waiting for, they're settled with it.
-    pub fn arrived(&mut self, here: &StateVector, seq: Seq) {
-        let is_all = |wants: &StateVector| wants.len() <= WANTS_MAX && here.covers(wants);
-        if let Some((mut entry, _)) = self.blocked.take_if(|(_, wants)| is_all(wants)) {
+    /// What frames of this session wait for, unless it's too much to keep.
+    pub fn wants(&self) -> Option<&Wants> {
+        self.blocked.as_ref().map(|(_, wants)| wants).filter(|wants| !wants.is_too_much())
+    }
+
+    /// All that frames were waiting for is in the records through `seq`: they're settled with it.
+    pub fn arrived(&mut self, seq: Seq) {
+        if let Some((mut entry, _)) = self.blocked.take() {
             entry.seq = entry.seq.max(seq);
             self.open.push_back(entry);
         }
@@ -259,10 +284,10 @@ impl Ledger {
 mod tests {
     use super::*;
 
-    fn work(clock: u32) -> StateVector {
-        let mut vector = StateVector::default();
-        vector.raise(ClientId(1), clock);
-        vector
+    fn work(clock: u32) -> Wants {
+        let mut work = StateVector::default();
+        work.raise(ClientId(1), clock);
+        Wants { work, deletes: Vec::new() }
     }
 
     #[test]
@@ -282,10 +307,9 @@ mod tests {
         let mut ledger = Ledger::default();
         ledger.push(Fate::Missing(work(7)));
         ledger.push(Fate::Kept(Seq(1)));
-        ledger.arrived(&work(6), Seq(1));
-        assert_eq!(ledger.settle(Seq(9)), None);
+        assert_eq!((ledger.settle(Seq(9)), ledger.wants()), (None, Some(&work(7))));
         ledger.push(Fate::Kept(Seq(10)));
-        ledger.arrived(&work(7), Seq(10));
+        ledger.arrived(Seq(10));
         assert_eq!(ledger.settle(Seq(9)), None);
         assert_eq!(ledger.settle(Seq(10)), Some((3, 0)));
     }
@@ -305,7 +329,7 @@ mod tests {
         assert_eq!(ledger.open.len(), 1);
         assert_eq!(ledger.settle(Seq(2)), Some((100_000, 100_000)));
         ledger.push(Fate::Kept(Seq(3)));
-        ledger.arrived(&work(1), Seq(3));
+        ledger.arrived(Seq(3));
         assert_eq!(ledger.settle(Seq(3)), Some((300_001, 200_000)));
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::causal::{self, Arrival, Fresh, Known, Unfit, Visit, Walked};
-use super::places::{Between, Mark, Place, Places};
+use super::places::{Mark, Place, Places};
 use super::state_vector::StateVector;
 use crate::id::{ClientId, Clock};
 use crate::wire::assemble::Assembly;
@@ -22,8 +22,8 @@ pub struct Standing<'a> {
     pub known: Vec<Known<'a>>,
     /// Deletes of what is here or comes along.
     deletes: Vec<Span>,
-    /// New items of which only the order of what is in their place can tell whether they can stand there.
-    pub unsure: Vec<Id>,
+    /// Deletes of which a part or all isn't here.
+    pub cut: Vec<Span>,
     /// Whether something stands on what isn't here.
     pub is_missing: bool,
     /// Whether the update is just its new work and its deletes.
@@ -52,9 +52,9 @@ pub fn standing<'a>(
 ) -> Result<Standing<'a>, Unfit> {
     let state = ground.state;
     let deletes = Deletes { unsorted: &outline.deletes, sorted: None, dead: BTreeMap::new() };
-    let mut putting = Putting { ground, deletes, mark, unsure: Vec::new() };
+    let mut putting = Putting { ground, deletes, mark };
     match causal::walk(update, outline, state, &mut putting) {
-        Ok(walked) => Ok(Standing::new(walked, &outline.deletes, putting.unsure, state)),
+        Ok(walked) => Ok(Standing::new(walked, &outline.deletes, state)),
         Err(unfit) => {
             putting.ground.places.go_back(std::mem::take(putting.mark));
             Err(unfit)
@@ -63,22 +63,23 @@ pub fn standing<'a>(
 }
 
 impl<'a> Standing<'a> {
-    fn new(walked: Walked<'a>, deletes: &[Span], unsure: Vec<Id>, state: &StateVector) -> Self {
-        let (mut here, mut is_missing) = (Vec::new(), walked.is_missing);
+    fn new(walked: Walked<'a>, deletes: &[Span], state: &StateVector) -> Self {
+        let (mut here, mut cut) = (Vec::new(), Vec::new());
         if !deletes.is_empty() {
             let brought: BTreeMap<ClientId, Clock> = walked.reached.into_iter().collect();
             let reached = |client| brought.get(&client).copied().unwrap_or_else(|| state.get(client));
             let until = |span: &Span| Span { end: span.end.min(reached(span.client)), ..*span };
             here = deletes.iter().map(until).filter(|span| span.start < span.end).collect();
-            is_missing |= deletes.iter().any(|span| span.end > reached(span.client));
+            cut = deletes.iter().filter(|span| span.end > reached(span.client)).copied().collect();
         }
+        let is_missing = walked.is_missing || !cut.is_empty();
         Self {
+            cut,
             is_as_it_came: walked.is_as_it_came && !is_missing && is_in_order(deletes),
             is_missing,
             fresh: walked.fresh,
             known: walked.known,
             deletes: here,
-            unsure,
         }
     }
 
@@ -130,7 +131,6 @@ struct Putting<'g> {
     ground: Ground<'g>,
     deletes: Deletes<'g>,
     mark: &'g mut Mark,
-    unsure: Vec<Id>,
 }
 
 impl Visit for Putting<'_> {
@@ -139,11 +139,6 @@ impl Visit for Putting<'_> {
         let depth = self.ground.places.note(arrival, place, self.mark);
         if depth > self.ground.depth_max {
             return Err("shared types nest too deep");
-        }
-        match self.between(arrival, place) {
-            Between::Possible => {}
-            Between::Impossible => return Err("its origin and its right origin never were next to each other"),
-            Between::Unsure => self.unsure.push(arrival.id()),
         }
         self.otherwise(arrival, place)
     }
@@ -154,15 +149,6 @@ impl Putting<'_> {
         let Some(item) = arrival.item() else { return Ok(Place::GONE) };
         let Self { ground: Ground { places, is_dead, .. }, deletes, mark, .. } = self;
         places.place(&item, |places, place| deletes.is_dead(places, place, is_dead), mark)
-    }
-
-    fn between(&self, arrival: &Arrival<'_>, place: Place) -> Between {
-        match arrival.item() {
-            Some(item) if place != Place::GONE && !place.is_keyed() => {
-                self.ground.places.between(item.origin, item.right_origin)
-            }
-            _ => Between::Possible,
-        }
     }
 
     /// How a struct is to be written, if not as it came.

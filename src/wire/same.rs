@@ -10,7 +10,7 @@ use super::structs::{Body, Content, Id, Item, Struct, Structs};
 use super::vet::Span;
 use crate::id::{ClientId, Clock};
 
-/// U+FFFD. A character outside the basic plane that is split at its middle becomes two of these.
+/// U+FFFD.
 const REPLACEMENT: u16 = 0xfffd;
 
 /// Where two accounts of `span` differ first, if they do. Each is the structs of its client, in order and without a hole in
@@ -136,9 +136,10 @@ fn is_content_same(
     }
 }
 
+/// Where Yjs has split a text within a character, U+FFFD stands for either half; and for what comes next, if that follows half
+/// a character of which there's no other (`ContentString.js`). So it may stand for anything.
 fn is_unit_same(a: Option<u16>, b: Option<u16>) -> bool {
-    let is_half = |unit: Option<u16>| unit.is_some_and(|unit| (0xd800..0xe000).contains(&unit));
-    a == b || a == Some(REPLACEMENT) && is_half(b) || b == Some(REPLACEMENT) && is_half(a)
+    a == b || a == Some(REPLACEMENT) && b.is_some() || b == Some(REPLACEMENT) && a.is_some()
 }
 
 /// JSON is written in more than one way. What isn't JSON is compared as it is.

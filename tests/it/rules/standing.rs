@@ -179,6 +179,32 @@ fn h1_where_something_cannot_stand_it_is_refused() {
 }
 
 #[test]
+fn h1_items_that_undo_puts_between_what_never_were_neighbours_are_taken() {
+    let between = |left: u8, right: u8| raw::alone(7, 0, [vec![0xc4, 1, left, 1, right, 1, b'x']]);
+    for update in [between(1, 1), between(2, 0)] {
+        let (closed, text, records) = said_of_abc(&update);
+        assert_eq!((closed, text.len(), records), (None, 4, 2), "{update:?}");
+    }
+}
+
+#[test]
+fn d7_a_delete_of_what_comes_later_from_somebody_else_is_not_acknowledged_before_it_is_taken() {
+    let mut world = World::new();
+    let (mut ada, mut ben) = (Client::new(1), Client::new(2));
+    let (first, second) = (world.connect(&mut ada), world.connect(&mut ben));
+    let hello = ben.edit_raw(|txn| txn.get_or_insert_text(TEXT).push(txn, "hello")).unwrap();
+    ada.take(&sync::update(&hello));
+    world.say(first, ada.delete(0, 5));
+    world.turn();
+    world.say(second, [sync::update(&hello)]);
+    world.turn();
+    assert_eq!((world.text().as_str(), world.acknowledged(first)), ("hello", (1, 0)), "only its opening is settled");
+    world.pass(world.config.timing.ask_interval * 2);
+    world.settle(&mut [(first, &mut ada)]);
+    assert_eq!((world.text().as_str(), world.acknowledged(first)), ("", (ada.sent, 0)));
+}
+
+#[test]
 fn h2_updates_out_of_order_arrive_in_the_end_and_are_acknowledged() {
     let mut world = World::new();
     let (mut ada, mut ben) = (Client::new(1), Client::new(2));

@@ -109,6 +109,11 @@ impl Known {
         self.structs.values().flatten().any(|(_, one)| is_astral(one))
     }
 
+    /// All structs, with their clients and first clocks.
+    pub fn all(&self) -> impl Iterator<Item = (u64, u64, &Struct)> {
+        self.structs.iter().flat_map(|(client, all)| all.iter().map(|(clock, one)| (*client, *clock, one)))
+    }
+
     /// Some of the ids that are at a place.
     pub fn neighbours(&self, place: &Place, random: &mut Random) -> Vec<Id> {
         let some = (0..12).filter_map(|_| self.any(random)).collect::<Vec<_>>();

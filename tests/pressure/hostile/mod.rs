@@ -13,6 +13,7 @@ mod invent;
 mod known;
 mod memory;
 mod mutate;
+mod order;
 mod parent;
 mod shrink;
 mod subject;
