@@ -19,6 +19,8 @@ const ENCODED_PER_TURN: u64 = 1 << 20;
 const COST_MIN: u64 = 64 << 10;
 /// What encoding an answer costs at least, of what all sessions may have.
 const ENCODING_COST_MIN: u64 = 4 << 10;
+/// An answer that holds little still takes a walk over the whole document, which takes so many times less than encoding it.
+const WALK_PART: u64 = 32;
 
 /// What was encoded, who has it in its outbox, and who is still to be answered.
 #[derive(Default)]
@@ -86,7 +88,7 @@ impl Answers {
 
     fn encode(&mut self, now: Now, of: Allowance, encode: impl FnOnce() -> Bytes) -> Bytes {
         let message = encode();
-        let cost = self.whole_bytes.max(message.len() as u64).max(ENCODING_COST_MIN);
+        let cost = (self.whole_bytes / WALK_PART).max(message.len() as u64).max(ENCODING_COST_MIN);
         self.encoded += cost;
         self.pace.take(now.monotonic, of, cost);
         message
@@ -142,7 +144,8 @@ impl Document {
     fn has_answer_for(&self, session: &Session) -> bool {
         let missed = session.behind.as_ref().and_then(|behind| behind.basis.as_ref());
         match session.question.as_ref().or(missed) {
-            Some(known) => known.is_empty() && self.answers.whole.is_some(),
+            Some(known) if known.is_empty() => self.answers.whole.is_some(),
+            Some(known) => self.answers.diffs.contains_key(&known.clone().within(self.replica.state())),
             None => true,
         }
     }

@@ -2,6 +2,9 @@
 //! that isn't here, or stands in a circle.
 
 use std::borrow::Cow;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::collections::binary_heap::PeekMut;
 use std::ops::Range;
 
 use super::state_vector::StateVector;
@@ -134,8 +137,8 @@ struct Cursor<'a> {
     next: Option<Struct<'a>>,
     /// What it waits for.
     waits: Option<Id>,
-    /// Which other sections wait for how much of its work.
-    waiting: Vec<(Clock, usize)>,
+    /// Which other sections wait for how much of its work; the first is the one that waits for least.
+    waiting: BinaryHeap<Reverse<(Clock, usize)>>,
     known: Vec<Known<'a>>,
     /// How much was here before.
     floor: Clock,
@@ -156,7 +159,7 @@ impl<'a> Cursor<'a> {
             structs: Structs::new(Reader::new(bytes), section.structs, section.span.start, DEPTH_END),
             next: None,
             waits: None,
-            waiting: Vec::new(),
+            waiting: BinaryHeap::new(),
             known: Vec::new(),
             floor: state.get(section.span.client),
             reached: state.get(section.span.client),
@@ -258,7 +261,9 @@ impl<'a> Walk<'a, '_> {
             while let Some(number) = ready.pop() {
                 self.advance(number, visit)?;
                 let Cursor { reached, waiting, .. } = &mut self.sections[number];
-                ready.extend(waiting.extract_if(.., |(clock, _)| clock < reached).map(|(_, number)| number));
+                while let Some(first) = waiting.peek_mut().filter(|first| first.0.0 < *reached) {
+                    ready.push(PeekMut::pop(first).0.1);
+                }
             }
         }
         Ok(())
@@ -274,7 +279,7 @@ impl<'a> Walk<'a, '_> {
             self.sections[number].waits = waits;
             if let Some(id) = waits {
                 if let Some(other) = self.number(id.client) {
-                    self.sections[other].waiting.push((id.clock, number));
+                    self.sections[other].waiting.push(Reverse((id.clock, number)));
                 }
                 return Ok(());
             }

@@ -6,6 +6,9 @@ use crate::wire::sync::{Frame, Frames};
 /// An update that changes nothing. Every client that has nothing of its own answers with it.
 const EMPTY_UPDATE: [u8; 2] = [0, 0];
 
+/// What several updates are hashed for.
+const SEVERAL: &str = "y-mesh 2026-11-24 a message of several updates";
+
 /// The hashes of a message that would change something.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Hashes {
@@ -28,7 +31,8 @@ impl Hashes {
         if rest.is_empty() {
             return Some(Self { whole: short(blake3::hash(first)), each: Vec::new() });
         }
-        let (mut all, mut each) = (blake3::Hasher::new(), Vec::with_capacity(1 + rest.len()));
+        // Of another kind than that of one update, so that nobody can make one update that has it.
+        let (mut all, mut each) = (blake3::Hasher::new_derive_key(SEVERAL), Vec::with_capacity(1 + rest.len()));
         for update in std::iter::once(first).chain(rest) {
             all.update(&(update.len() as u64).to_le_bytes()).update(update);
             each.push(short(blake3::hash(update)));
@@ -66,6 +70,13 @@ mod tests {
         assert_eq!(Hashes::of(&[&sync::keep_alive()[..], &update].concat(), 9), Some(alone.clone()));
         let both = Hashes::of(&[&update[..], &sync::update(b"d")].concat(), 9).unwrap();
         assert!(both.whole != alone.whole && both.each[0] == alone.whole);
+    }
+
+    #[test]
+    fn w6_no_single_update_has_the_hash_of_several() {
+        let several = Hashes::of(&[&sync::update(b"abc")[..], &sync::update(b"d")].concat(), 9).unwrap();
+        let one = [&3u64.to_le_bytes()[..], b"abc", &1u64.to_le_bytes(), b"d"].concat();
+        assert_ne!(Hashes::of(&sync::update(&one), 9).unwrap().whole, several.whole);
     }
 
     #[test]

@@ -174,6 +174,26 @@ fn s2_who_asks_again_and_again_is_answered_at_a_bounded_rate_and_to_the_end() {
 }
 
 #[test]
+fn s2_many_who_come_back_to_a_large_document_are_answered_at_once_whoever_came_before_them() {
+    let mut world = World::new();
+    let mut ada = Client::new(1);
+    let writer = world.connect(&mut ada);
+    world.say(writer, ada.write(&"x".repeat(2 << 20)));
+    world.settle(&mut [(writer, &mut ada)]);
+    let newcomer = world.join();
+    world.say(newcomer, [sync::sync_step_1(&[0])]);
+    world.turn();
+    let back: Vec<_> = (0..200).map(|_| world.join()).collect();
+    for (lacks, session) in (1..).zip(&back) {
+        world.say(*session, [vector(&[(1, (2 << 20) - lacks)])]);
+    }
+    world.turn();
+    world.pass(Duration::from_secs(2));
+    let answered = back.iter().filter(|session| kinds(&world.pop_all(**session)).contains(&"step 2")).count();
+    assert_eq!(answered, back.len());
+}
+
+#[test]
 fn s2_large_answers_to_who_does_not_read_are_bounded_and_all_arrive() {
     let mut large = Large::new(|_| {});
     let mut askers: Vec<_> = (1..40).map(|letters| large.asker(letters)).collect();
