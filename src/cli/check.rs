@@ -116,7 +116,7 @@ impl Check {
         };
         // Whoever has read enough may stop.
         let _ = writeln!(io::stdout(), "{}", text.trim_end());
-        let is_taken = report.updates.iter().all(|update| update.verdict.is_taken());
+        let is_taken = !report.updates.is_empty() && report.updates.iter().all(|update| update.verdict.is_taken());
         Ok(if is_taken { ExitCode::SUCCESS } else { ExitCode::from(3) })
     }
 
@@ -209,6 +209,9 @@ impl Report {
             Some(found) => found.tell(out),
             None => put(out, format_args!("a file of {}", size(self.bytes as u64))),
         }
+        if self.updates.is_empty() {
+            put(out, format_args!("there's no update in it"));
+        }
         for update in &self.updates {
             put(out, format_args!("an update of {}", size(update.bytes as u64)));
             if let Some(content) = &update.content {
@@ -222,9 +225,11 @@ impl Report {
 impl Found {
     fn tell(&self, out: &mut String) {
         let Self { document, identity, at, why } = self;
+        // Others chose them: a terminal mustn't obey them.
+        let (document, identity) = (document.escape_debug(), identity.escape_debug().to_string());
         put(out, format_args!("from the quarantine: {why}"));
         put(out, format_args!("  document  {document}"));
-        put(out, format_args!("  sender    {}", if identity.is_empty() { "nobody said" } else { identity }));
+        put(out, format_args!("  sender    {}", if identity.is_empty() { "nobody said" } else { &identity }));
         put(out, format_args!("  came      {at} ms after 1970"));
     }
 }

@@ -41,6 +41,8 @@ pub(crate) struct Actor {
     pub(super) has_more: bool,
     /// How long the thread had worked when the turn began.
     pub(super) worked_before: Duration,
+    /// How long the core has worked in this turn.
+    pub(super) handled: Duration,
     pub(super) beat: Arc<Beat>,
     /// What the core has in hand, for the case that it panics.
     pub(super) blame: Blame,
@@ -134,6 +136,7 @@ impl Actor {
             flags: BTreeMap::new(),
             has_more: false,
             worked_before: Duration::ZERO,
+            handled: Duration::ZERO,
             beat,
             blame: Blame::default(),
             faults: VecDeque::new(),
@@ -280,8 +283,9 @@ impl Actor {
         let shared = self.shared.clone();
         let is_heavy = self.budget.over_until().is_some();
         // The semaphore is never closed.
-        let _heavy = if is_heavy { shared.heavy.acquire().await.ok() } else { None };
+        let heavy = if is_heavy { shared.heavy.acquire().await.ok() } else { None };
         self.worked_before = worked();
+        self.handled = Duration::ZERO;
         let started = Instant::now();
         self.gather(first);
         self.on_space(opened).await?;
@@ -295,10 +299,7 @@ impl Actor {
         let _mark = portion.mark(&self.name).and_then(|what| self.shared.faults.mark(&what));
         for _ in 0..portion.count {
             let Some(waiting) = self.backlog.pop() else { break };
-            match portion.suspect {
-                Some(hash) => self.on_suspect(opened, waiting.mail, hash).await?,
-                None => self.on_waiting(opened, waiting).await?,
-            }
+            self.on_waiting(opened, waiting, portion.suspect).await?;
             if started.elapsed() >= self.shared.config.timing.turn_max {
                 break;
             }
@@ -320,9 +321,11 @@ impl Actor {
             self.step(opened, Event::Stopping).await?;
         }
         self.step(opened, Event::TurnEnded).await?;
+        // To wait for the store is no work.
+        drop(heavy);
         self.let_out(opened).await?;
         self.shared.metrics.handled(started.elapsed());
-        self.budget.spend_time(started.elapsed());
+        self.budget.spend_time(self.handled);
         Ok(self.end(opened))
     }
 
@@ -480,19 +483,24 @@ impl Actor {
         work: impl FnOnce(&mut Document, &mut Vec<Effect>),
     ) -> Result<(), Fault> {
         self.blame = blame;
-        let _together = self.shared.faults.together();
+        let shared = self.shared.clone();
+        let _together = shared.faults.together();
         self.guarded(opened, work)
     }
 
     /// The one place where a panic of yrs, or of the embedding program's closure, is stopped, and where a hang is noticed.
     pub(super) fn guarded(
-        &self,
+        &mut self,
         opened: &mut Opened,
         work: impl FnOnce(&mut Document, &mut Vec<Effect>),
     ) -> Result<(), Fault> {
-        let _busy = self.beat.begin(self.blame.message.clone());
+        let beat = self.beat.clone();
+        let _busy = beat.begin(self.blame.message.clone());
         let Opened { document, effects, .. } = opened;
-        match catch_unwind(AssertUnwindSafe(|| work(document, effects))) {
+        let begun = Instant::now();
+        let worked = catch_unwind(AssertUnwindSafe(|| work(document, effects)));
+        self.handled += begun.elapsed();
+        match worked {
             Ok(()) if !document.is_broken() => Ok(()),
             _ => Err(Fault),
         }

@@ -41,20 +41,28 @@ impl Actor {
         }
     }
 
-    pub(super) async fn on_waiting(&mut self, opened: &mut Opened, waiting: Waiting) -> Result<(), Fault> {
+    pub(super) async fn on_waiting(
+        &mut self,
+        opened: &mut Opened,
+        waiting: Waiting,
+        suspect: Option<MessageHash>,
+    ) -> Result<(), Fault> {
         match (waiting.mail, waiting.hashes) {
             (Mail::Message { session, .. }, Some(hashes)) if self.shared.faults.refuses(&hashes) => {
                 self.shared.metrics.refused_by("known", "W6");
                 tracing::debug!(document = %self.name, %session, hash = %hashes.whole, "refused by its hash");
                 self.step(opened, Event::Reauthorized { session, right: Err(CloseCode::Refused) }).await
             }
-            (mail, _) => self.on_mail(opened, mail).await,
+            (mail, _) => match suspect {
+                Some(hash) => self.on_suspect(opened, mail, hash).await,
+                None => self.on_mail(opened, mail).await,
+            },
         }
     }
 
     /// Something that was in flight when the process ended. It's applied while nobody else uses yrs, and its turn is ended, under
     /// a mark of its own: if the process ends now, it's to blame.
-    pub(super) async fn on_suspect(&mut self, opened: &mut Opened, mail: Mail, hash: MessageHash) -> Result<(), Fault> {
+    async fn on_suspect(&mut self, opened: &mut Opened, mail: Mail, hash: MessageHash) -> Result<(), Fault> {
         let Mail::Message { session, message, .. } = mail else { return Ok(()) };
         let (shared, now) = (self.shared.clone(), self.shared.clock.now());
         let in_hand = self.in_hand(session, &message);

@@ -26,6 +26,8 @@ use crate::document::WallTime;
 use crate::id::{DocName, Identity, MessageHash};
 use crate::store::StoreError;
 
+/// How the name of a message's file ends.
+const MESSAGE: &str = ".message";
 const NAME: &str = "quarantine";
 const MAGIC: [u8; 8] = *b"ymeshqua";
 const VERSION: u32 = 1;
@@ -175,12 +177,15 @@ impl Quarantine {
 
     /// Removes the oldest until there's room; not what has just come.
     fn make_room(&self, files: &mut BTreeMap<String, File>, newest: &str) -> io::Result<()> {
+        let is_message = |(name, _): &(&String, &File)| name.ends_with(MESSAGE);
         loop {
-            let bytes: u64 = files.values().map(|file| file.bytes).sum();
-            if files.len() <= self.room.files_max && bytes <= self.room.bytes_max {
+            // What says that a document isn't to be loaded is small, and stays.
+            let messages: Vec<_> = files.iter().filter(is_message).collect();
+            let bytes: u64 = messages.iter().map(|(_, file)| file.bytes).sum();
+            if messages.len() <= self.room.files_max && bytes <= self.room.bytes_max {
                 return Ok(());
             }
-            let others = files.iter().filter(|(name, _)| *name != newest);
+            let others = messages.into_iter().filter(|(name, _)| *name != newest);
             let Some((_, oldest)) = others.map(|(name, file)| (file.at, name.clone())).min() else { return Ok(()) };
             self.folder.remove(&oldest)?;
             files.remove(&oldest);
@@ -217,7 +222,7 @@ impl Quarantine {
 }
 
 fn message_name(hash: MessageHash) -> String {
-    format!("{hash}.message")
+    format!("{hash}{MESSAGE}")
 }
 
 fn document_name(name: &DocName) -> String {
