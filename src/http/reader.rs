@@ -53,7 +53,7 @@ impl<R: AsyncRead + Unpin> Reader<R> {
             .write_buffer_size(0)
             .max_message_size(Some(message_bytes_max))
             .max_frame_size(Some(message_bytes_max));
-        let growth = Growth { growing, come: 0, granted: STEP, grant: None, until: Instant::now(), step_max };
+        let growth = Growth::new(growing, step_max);
         let listening = Listening { from, alarm: Box::pin(sleep_until(life.ends())), life, growth };
         let buffered = BufReader::with_capacity(READ_BYTES, listening);
         Self { frames: WebSocketStream::from_raw_socket(buffered, Role::Server, Some(config)).await, held: None }
@@ -67,13 +67,23 @@ impl<R: AsyncRead + Unpin> Reader<R> {
     /// an error.
     pub async fn next(&mut self) -> Result<Message, Error> {
         // Whoever asks for the next one has found room for the last.
-        self.frames.get_mut().get_mut().growth.finish();
+        self.growth().finish_if_whole();
         let message = self.frames.next().await.unwrap_or(Err(Error::ConnectionClosed))?;
-        self.let_go(HEAD_BYTES_MIN + message.len());
+        let read = HEAD_BYTES_MIN + message.len();
+        self.let_go(read);
+        match message {
+            // These come between the parts of a message too.
+            Message::Ping(_) | Message::Pong(_) => self.growth().forget(read),
+            _ => self.growth().end(),
+        }
         match message {
             Message::Binary(message) => Ok(Message::Binary(self.own(message))),
             other => Ok(other),
         }
+    }
+
+    fn growth(&mut self) -> &mut Growth {
+        &mut self.frames.get_mut().get_mut().growth
     }
 
     /// A message in memory of its own.
@@ -94,7 +104,7 @@ impl<R: AsyncRead + Unpin> Reader<R> {
 
     /// Wakes who is to go, for others need the room that its message takes.
     pub fn shed(&mut self) -> Arc<Notify> {
-        self.frames.get_mut().get_mut().growth.growing.shed()
+        self.growth().growing.shed()
     }
 
     /// Reads until the peer says goodbye or is gone.
@@ -126,6 +136,7 @@ struct Growth {
     growing: Growing,
     come: usize,
     granted: usize,
+    is_whole: bool,
     /// Waits for room for more.
     grant: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     /// When what was granted last must have come.
@@ -134,9 +145,14 @@ struct Growth {
 }
 
 impl Growth {
+    fn new(growing: Growing, step_max: Duration) -> Self {
+        Self { growing, come: 0, granted: STEP, is_whole: false, grant: None, until: Instant::now(), step_max }
+    }
+
     /// Ready when so many bytes more may come.
     fn poll_grant(&mut self, cx: &mut Context<'_>, more: usize) -> Poll<io::Result<()>> {
-        if self.come > STEP && Instant::now() > self.until {
+        // Who waits for room isn't slow: we don't read.
+        if self.grant.is_none() && self.come > STEP && Instant::now() > self.until {
             return Poll::Ready(Err(ErrorKind::QuotaExceeded.into()));
         }
         while self.come + more > self.granted {
@@ -150,9 +166,21 @@ impl Growth {
         Poll::Ready(Ok(()))
     }
 
-    fn finish(&mut self) {
-        (self.come, self.granted, self.grant) = (0, STEP, None);
-        self.growing.finish();
+    /// So much of what has come belongs to no message.
+    fn forget(&mut self, bytes: usize) {
+        self.come = self.come.saturating_sub(bytes);
+    }
+
+    fn end(&mut self) {
+        self.is_whole = true;
+        self.growing.is_whole();
+    }
+
+    fn finish_if_whole(&mut self) {
+        if self.is_whole {
+            (self.come, self.granted, self.is_whole, self.grant) = (0, STEP, false, None);
+            self.growing.finish();
+        }
     }
 }
 
@@ -210,7 +238,7 @@ mod tests {
 
     async fn pair(silence_max: Duration) -> (DuplexStream, Reader<DuplexStream>) {
         let (near, far) = duplex(64 << 10);
-        let growing = Arc::new(Unfinished::new(32 << 20)).growing();
+        let growing = Arc::new(Unfinished::new(32 << 20, 16 << 20)).growing();
         (near, Reader::new(far, 16 << 20, STEP_MAX, Arc::new(Life::new(silence_max)), growing).await)
     }
 
@@ -241,9 +269,9 @@ mod tests {
         }
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn an_unfinished_message_takes_only_what_it_was_granted() {
-        let unfinished = Arc::new(Unfinished::new(2 * STEP));
+        let unfinished = Arc::new(Unfinished::new(2 * STEP, STEP));
         let (mut near, far) = duplex(16 << 20);
         let life = Arc::new(Life::new(Duration::from_secs(60)));
         let mut reader = Reader::new(far, 16 << 20, STEP_MAX, life, unfinished.growing()).await;
@@ -253,7 +281,59 @@ mod tests {
             _ = reader.next() => panic!("there's no room for it"),
             () = shed.notified() => {}
         }
-        assert!(reader.frames.get_mut().get_mut().growth.come <= 3 * STEP);
+        assert!(reader.growth().come <= 3 * STEP);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_for_room_is_not_slow() {
+        let unfinished = Arc::new(Unfinished::new(4 * STEP, 2 * STEP));
+        let (mut near, far) = duplex(16 << 20);
+        let life = Arc::new(Life::new(Duration::from_secs(600)));
+        let mut others = unfinished.growing();
+        for _ in 0..3 {
+            others.grow().await;
+        }
+        others.is_whole();
+        let mut reader = Reader::new(far, 16 << 20, STEP_MAX, life, unfinished.growing()).await;
+        near.write_all(&frame(3 * STEP)).await.unwrap();
+        assert!(tokio::time::timeout(2 * STEP_MAX, reader.next()).await.is_err(), "there's no room for it");
+        others.finish();
+        assert_eq!(read(&mut reader).await.len(), 3 * STEP);
+    }
+
+    const PING: [u8; 6] = [0x89, 0x80, 0, 0, 0, 0];
+
+    #[tokio::test(start_paused = true)]
+    async fn what_has_come_of_a_message_is_counted_though_pings_come_between() {
+        let unfinished = Arc::new(Unfinished::new(2 * STEP, STEP));
+        let (mut near, far) = duplex(16 << 20);
+        let life = Arc::new(Life::new(Duration::from_secs(60)));
+        let mut reader = Reader::new(far, 16 << 20, STEP_MAX, life, unfinished.growing()).await;
+        for i in 0..10 {
+            let mut part = frame(50_000);
+            part[0] = if i == 0 { 0x02 } else { 0x00 };
+            near.write_all(&[part, PING.to_vec()].concat()).await.unwrap();
+        }
+        let (shed, mut pings) = (reader.shed(), 0);
+        loop {
+            tokio::select! {
+                message = reader.next() => pings += usize::from(message.unwrap().is_ping()),
+                () = shed.notified() => break,
+            }
+            assert!(pings < 4, "more was taken than there's room for");
+        }
+    }
+
+    #[tokio::test]
+    async fn pings_alone_take_no_room() {
+        let (mut near, mut reader) = pair(Duration::from_secs(60)).await;
+        for _ in 0..3 * STEP / 1_000 / PING.len() {
+            near.write_all(&PING.repeat(1_000)).await.unwrap();
+            for _ in 0..1_000 {
+                assert!(reader.next().await.unwrap().is_ping());
+            }
+        }
+        assert_eq!((reader.growth().come, reader.growth().granted), (0, STEP));
     }
 
     /// A binary frame, masked with zeros.

@@ -277,12 +277,14 @@ impl NodeBuilder {
             .enable_time()
             .build()?;
         let faults = Faults::open(&*self.store, &self.config.limits)?;
+        #[cfg(feature = "server")]
+        let limits = &self.config.limits;
         let writer = Writer::start(self.store.clone(), self.config.limits.store_queue_bytes_max, faults.turnstile())?;
         let shared = Shared {
             inbound: Inbound::new(&self.config.limits),
             pressure: Arc::new(Pressure::new(&self.config.timing)),
             #[cfg(feature = "server")]
-            unfinished: Arc::new(Unfinished::new(self.config.limits.unfinished_bytes_max)),
+            unfinished: Arc::new(Unfinished::new(limits.unfinished_bytes_max, limits.message_bytes_max)),
             heavy: Semaphore::new(cores),
             backups: Arc::new(Semaphore::new(self.config.limits.backups_max)),
             config: Arc::new(self.config),
