@@ -35,8 +35,9 @@ pub struct Limits {
     /// Bytes that wait in all mailboxes of the node: of messages of more than 64 KiB, and as much again of others, so that these
     /// don't wait for those. When it's reached, all wait: it's what bounds the node's memory.
     pub inbound_bytes_max: usize,
-    /// Bytes of messages of more than 64 KiB that haven't come whole yet, in all connections of the node. When it's reached, who
-    /// has held most for the longest is sent away.
+    /// Bytes of messages of more than 64 KiB that haven't come whole yet, in all connections of the node. About half is kept for
+    /// those that began first, so that they come to an end; when the rest is used up, the others wait, and who stalls meanwhile is
+    /// sent away.
     pub unfinished_bytes_max: usize,
     /// Bytes that wait of one session, in messages of up to 64 KiB, each at least 4 KiB: so much is handled at once of what it sends.
     pub session_mail_bytes_max: usize,
