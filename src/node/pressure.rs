@@ -14,7 +14,7 @@ const FELT_FOR: Duration = Duration::from_secs(1);
 const HALVED_EVERY: Duration = Duration::from_millis(50);
 const DOUBLED_EVERY: f64 = 0.5;
 /// The smallest part of its budget that a session is left with: enough for whoever types.
-const SHARE_MIN: f64 = 1.0 / 32.0;
+pub(super) const SHARE_MIN: f64 = 1.0 / 32.0;
 
 pub(crate) struct Pressure {
     start: Instant,

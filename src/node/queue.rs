@@ -2,8 +2,8 @@
 //!
 //! Mail is handled as it comes. What is large, and what is of a session that has used more than its share lately, comes after
 //! what is neither, those first who have used least. While others have to wait, here or in other documents, all who use more
-//! than their share have a small part of the node's time together; who goes on for too long is to be closed. While nobody
-//! else waits, nobody is slowed.
+//! than their share have a small part of the node's time together; who goes on for too long is to be closed. Who has used much
+//! and goes on with little doesn't go on. While nobody else waits, nobody is slowed.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::budget::SessionBudget;
 use super::mailbox::Mail;
-use super::pressure::Pressure;
+use super::pressure::{Pressure, SHARE_MIN};
 use crate::config::{Config, Timing};
 use crate::id::SessionId;
 
@@ -21,6 +21,8 @@ const LIGHT_BYTES_MAX: usize = 64 << 10;
 const HALF_LIFE: f64 = 10.0;
 /// What a byte takes at most, as long as nothing else is known: a longer message is handled alone.
 const BYTE_TIME: Duration = Duration::from_nanos(10);
+/// Whether a session goes on is looked at so often in the time after which it's a flood.
+const LOOKS: u32 = 10;
 /// What a message costs besides its handling: its way in.
 const MESSAGE_TIME: Duration = Duration::from_micros(20);
 
@@ -42,10 +44,23 @@ struct Lane {
     /// Seconds that it has used lately, and when that was so.
     used: f64,
     at: Instant,
-    /// What a message of it takes, as of late.
+    /// What a message of it takes, as of late, unless it's large: of whoever brings much once, the next is as small as others'.
     cost: Duration,
-    /// Since when it uses more than its share and others wait.
-    over_since: Option<Instant>,
+    excess: Option<Excess>,
+}
+
+/// A session uses more than its share, and others wait.
+struct Excess {
+    since: Instant,
+    /// What it has used since the last look.
+    used: Duration,
+    looked: Instant,
+}
+
+impl Excess {
+    fn new(now: Instant) -> Self {
+        Self { since: now, used: Duration::ZERO, looked: now }
+    }
 }
 
 impl Lane {
@@ -58,6 +73,20 @@ impl Lane {
     fn expected(&self, mail: &Mail) -> Duration {
         let bytes = if let Mail::Message { message, .. } = mail { message.len() } else { 0 };
         self.cost.max(BYTE_TIME * bytes as u32)
+    }
+
+    /// Forgets that it used too much if since the last look that, with what waits, was no more than the smallest share. What
+    /// it used before makes it wait, and is no reason to close it.
+    fn look(&mut self, now: Instant, timing: &Timing) {
+        let Some(excess) = &self.excess else { return };
+        let passed = now.duration_since(excess.looked);
+        if passed < timing.flood_max / LOOKS {
+            return;
+        }
+        let wanted = excess.used + self.mail.iter().map(|mail| self.expected(mail)).sum::<Duration>();
+        let goes_on = wanted.as_secs_f64() > SHARE_MIN * timing.session_time.as_secs_f64() * passed.as_secs_f64();
+        let since = excess.since;
+        self.excess = goes_on.then(|| Excess { since, ..Excess::new(now) });
     }
 
     fn used(&self, now: Instant) -> f64 {
@@ -80,7 +109,7 @@ impl Queue {
                 used: 0.0,
                 at: Instant::now(),
                 cost: MESSAGE_TIME,
-                over_since: None,
+                excess: None,
             });
             lane.waiting += 1;
         }
@@ -119,11 +148,12 @@ impl Queue {
             let is_light = lane.mail.is_empty() && message.len() <= LIGHT_BYTES_MAX;
             if is_light && !lane.is_over(now, share, &self.config.timing) {
                 lane.waiting -= 1;
-                lane.over_since = None;
+                lane.excess = None;
                 self.pressure.waited(*session, now.duration_since(*sent), now);
                 let expected = lane.expected(&mail);
                 return Some((mail, expected));
             }
+            lane.look(now, &self.config.timing);
             lane.mail.push_back(mail);
             self.in_lanes += 1;
         }
@@ -148,7 +178,7 @@ impl Queue {
             let is_felt = self.pressure.is_felt_by_others(session, now);
             let Some(lane) = self.lanes.get_mut(&session) else { continue };
             let is_slowed = is_felt && lane.is_over(now, share, &self.config.timing);
-            lane.over_since = if is_slowed { lane.over_since.or(Some(now)) } else { None };
+            lane.excess = is_slowed.then(|| lane.excess.take().unwrap_or_else(|| Excess::new(now)));
             let used = lane.used(now);
             if !(is_slowed && is_slow) && next.is_none_or(|(least, _)| used < least) {
                 next = Some((used, session));
@@ -161,10 +191,13 @@ impl Queue {
     pub fn charge(&mut self, session: SessionId, took: Duration, bytes: usize, now: Instant) {
         let Some(lane) = self.lanes.get_mut(&session) else { return };
         let took = took + MESSAGE_TIME;
-        if lane.over_since.is_some() {
+        if let Some(excess) = &mut lane.excess {
+            excess.used += took;
             self.pressure.spend(took);
         }
-        lane.cost = (lane.cost * 3 + took) / 4;
+        if bytes <= LIGHT_BYTES_MAX {
+            lane.cost = (lane.cost * 3 + took) / 4;
+        }
         lane.budget.spend(took, bytes);
         (lane.used, lane.at) = (lane.used(now) + took.as_secs_f64(), now);
     }
@@ -181,10 +214,11 @@ impl Queue {
     }
 
     /// Who has used more than its share for too long while others wait, and goes on.
-    pub fn floods(&self, now: Instant) -> Vec<SessionId> {
-        let max = self.config.timing.flood_max;
-        let is_flood = |lane: &Lane| lane.over_since.is_some_and(|since| now.duration_since(since) >= max);
-        self.lanes.iter().filter(|(_, lane)| is_flood(lane)).map(|(session, _)| *session).collect()
+    pub fn floods(&mut self, now: Instant) -> Vec<SessionId> {
+        let timing = &self.config.timing;
+        self.lanes.values_mut().for_each(|lane| lane.look(now, timing));
+        let is_flood = |excess: &Excess| now.duration_since(excess.since) >= timing.flood_max;
+        self.lanes.iter().filter(|(_, lane)| lane.excess.as_ref().is_some_and(is_flood)).map(|(id, _)| *id).collect()
     }
 
     /// Takes everything out.
@@ -213,7 +247,10 @@ mod tests {
     const MS: Duration = Duration::from_millis(1);
 
     fn queue() -> Queue {
-        let config: Arc<Config> = Arc::default();
+        queue_of(Arc::default())
+    }
+
+    fn queue_of(config: Arc<Config>) -> Queue {
         let pressure = Arc::new(Pressure::new(&config.timing));
         Queue::new(config, pressure)
     }
@@ -300,5 +337,73 @@ mod tests {
         assert!(!queue.has_last_words(SessionId(1), now), "what is beyond its share goes with it");
         queue.forget(SessionId(1));
         assert!(queue.is_empty());
+    }
+
+    /// Handles what may be handled now, with others who have to wait.
+    fn handled_while_others_wait(queue: &mut Queue, now: Instant) -> Vec<u64> {
+        [2, 3].into_iter().for_each(|session| queue.push(message_at(session, 1, now - 100 * MS)));
+        handled(queue, now)
+    }
+
+    #[test]
+    fn who_was_slowed_once_and_is_silent_is_no_flood() {
+        let (mut queue, now) = (queue(), Instant::now());
+        let burst = queue.config.timing.session_time_burst.as_millis() as usize;
+        (0..3 * burst).for_each(|_| queue.push(message_at(1, 1, now)));
+        handled(&mut queue, now);
+        queue.push(message_at(1, 1, now));
+        assert_eq!(handled_while_others_wait(&mut queue, now), [2, 3, 1]);
+        assert!(queue.is_empty() && queue.lanes[&SessionId(1)].excess.is_some(), "it was slowed");
+        let later = now + queue.config.timing.flood_max;
+        (0..100).for_each(|_| queue.push(message_at(1, 1, later)));
+        handled_while_others_wait(&mut queue, later);
+        assert_eq!(queue.floods(later), []);
+    }
+
+    /// Brings a large message, and then what is given every tenth of a second while others wait. When it's a flood, if it ever is.
+    fn flood_of(each: usize) -> Option<u32> {
+        let (mut config, start) = (Config::default(), Instant::now());
+        // The instants are the test's own, and what's left to those who are slowed comes back with the clock's.
+        config.timing.slowed_time = Duration::from_secs(100);
+        let mut queue = queue_of(config.into());
+        queue.push(message_at(1, 16 << 20, start));
+        queue.pop(start).expect("it's handled");
+        queue.charge(SessionId(1), 800 * MS, 16 << 20, start);
+        (1..=600).find(|tenth| {
+            let now = start + 100 * MS * *tenth;
+            (0..each).for_each(|_| queue.push(message_at(1, 30, now)));
+            [2, 3].into_iter().for_each(|session| queue.push(message_at(session, 1, now - 100 * MS)));
+            while let Some((Mail::Message { session, .. }, _)) = queue.pop(now) {
+                queue.charge(session, MS / 10, 30, now);
+            }
+            !queue.floods(now).is_empty()
+        })
+    }
+
+    #[test]
+    fn who_brought_much_once_and_types_is_no_flood() {
+        assert_eq!(flood_of(1), None);
+    }
+
+    #[test]
+    fn who_brought_much_and_goes_on_is_a_flood() {
+        let tenth = flood_of(20).expect("it's a flood");
+        assert!((300..=310).contains(&tenth), "{tenth}");
+    }
+
+    #[test]
+    fn who_types_and_gets_no_turn_is_no_flood() {
+        let (mut queue, now) = (queue(), Instant::now());
+        queue.charge(SessionId(1), MS, 1, now);
+        queue.push(message_at(1, 16 << 20, now));
+        queue.pop(now).expect("it's handled");
+        queue.charge(SessionId(1), 800 * MS, 16 << 20, now);
+        queue.pressure.spend(Duration::from_secs(10));
+        for second in 1..=31 {
+            let later = now + Duration::from_secs(second);
+            queue.push(message_at(1, 30, later));
+            assert_eq!(handled_while_others_wait(&mut queue, later), [2, 3]);
+            assert_eq!(queue.floods(later), [], "after {second} s");
+        }
     }
 }
