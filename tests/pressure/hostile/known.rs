@@ -100,13 +100,16 @@ impl Known {
         None
     }
 
-    /// Whether there's text whose characters don't all have 16 bits.
-    pub fn has_astral_text(&self) -> bool {
-        let is_astral = |one: &Struct| match one {
-            Struct::Item(Item { content: Content::Text(text), .. }) => text.chars().any(|c| c.len_utf16() > 1),
-            _ => false,
+    /// Whether yrs' lists can be read: it walks for ever over text whose characters don't all have 16 bits, and looks for each
+    /// letter of a text from its beginning.
+    pub fn has_readable_lists(&self) -> bool {
+        let is_readable = |one: &Struct| match one {
+            Struct::Item(Item { content: Content::Text(text), .. }) => {
+                text.len() < 10_000 && text.chars().all(|c| c.len_utf16() == 1)
+            }
+            _ => true,
         };
-        self.structs.values().flatten().any(|(_, one)| is_astral(one))
+        self.structs.values().flatten().all(|(_, one)| is_readable(one))
     }
 
     /// All structs, with their clients and first clocks.

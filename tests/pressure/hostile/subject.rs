@@ -155,7 +155,7 @@ impl Subject {
         }
         let snapshot = document.snapshot();
         self.known = Known::of(&snapshot);
-        self.content = content::of(document, !self.known.has_astral_text());
+        self.content = content::of(document, self.known.has_readable_lists());
         let stored = Stored { snapshot: Some((Seq(1), snapshot)), ..Stored::default() };
         self.same("the snapshot", &stored)
     }
@@ -164,7 +164,7 @@ impl Subject {
     pub fn end(&mut self, random: &mut Random) -> Result<(), Broken> {
         self.same("the journal", &self.world.journal.everything())?;
         self.same_shown()?;
-        if !self.known.has_astral_text() && random.percent(10) {
+        if self.known.has_readable_lists() && random.percent(10) {
             content::by_yrs(&self.world.document);
         }
         Ok(())
@@ -180,7 +180,7 @@ impl Subject {
         if other.state_vector() != self.world.document.state_vector() {
             return Err(format!("{what} has another state vector"));
         }
-        let content = content::of(other, !self.known.has_astral_text());
+        let content = content::of(other, self.known.has_readable_lists());
         // Of what never was between its neighbours, the place depends on what came first.
         if content != self.content && Order::of(&self.known).is_possible {
             return Err(format!("{what} has another content: {content:?} instead of {:?}", self.content));
