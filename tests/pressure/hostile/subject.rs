@@ -26,6 +26,9 @@ fn worked() -> Duration {
     Duration::new(time.tv_sec.try_into().unwrap(), time.tv_nsec.try_into().unwrap())
 }
 
+/// So many units can be put in order by the model in good time.
+const UNITS_MODELLED_MAX: u64 = 3_000;
+
 /// What was broken, in words.
 pub type Broken = String;
 
@@ -181,11 +184,16 @@ impl Subject {
             return Err(format!("{what} has another state vector"));
         }
         let content = content::of(other, self.known.has_readable_lists());
-        // Of what never was between its neighbours, the place depends on what came first.
-        if content != self.content && Order::of(&self.known).is_possible {
+        if content != self.content && self.has_one_order() {
             return Err(format!("{what} has another content: {content:?} instead of {:?}", self.content));
         }
         Ok(())
+    }
+
+    /// Whether the content can't be in another order. Of what never was between its neighbours, the place depends on what came
+    /// first, and with the place the formatting. Where there's too much for the model, nobody can tell.
+    fn has_one_order(&self) -> bool {
+        self.known.ends.values().sum::<u64>() <= UNITS_MODELLED_MAX && Order::of(&self.known).is_possible
     }
 
     fn same_shown(&self) -> Result<(), Broken> {
