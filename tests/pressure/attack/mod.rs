@@ -17,7 +17,7 @@ const HOSTILE: &str = "YMESH_ATTACK_ADDRESS";
 const NAME: &str = "attack::who_types_notices_nothing_of_fifty_hostile_connections";
 /// What the attack may add in other documents, for 99 of 100 letters. What it adds in the one that is attacked is told, and not yet
 /// bounded. A debug build of the server does everything ten times slower.
-const DELAY_MAX: Duration = Duration::from_millis(if cfg!(debug_assertions) { 50 } else { 5 });
+const DELAY_MAX: Duration = Duration::from_millis(if cfg!(debug_assertions) { 100 } else { 25 });
 /// What the server may have in memory more than before, when the attack is over, and while it lasts.
 const MEMORY_LEFT_MAX: u64 = 64 << 20;
 const MEMORY_MAX: u64 = 512 << 20;
