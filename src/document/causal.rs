@@ -70,6 +70,9 @@ pub struct Arrival<'a> {
     pub whole: Struct<'a>,
 }
 
+/// How a struct is to be written, if not as it came; or what is wrong with it.
+pub type Visited = Result<Option<Vec<u8>>, &'static str>;
+
 /// Why an update can't stand, whatever comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("clock {} of client {}: {what}", at.clock, at.client.0)]
@@ -80,28 +83,20 @@ pub struct Unfit {
     pub at: Id,
 }
 
-/// Told what arrives.
-pub trait Visit {
-    /// One more struct. Gives how it's to be written, if not as it came.
-    ///
-    /// # Errors
-    /// What is wrong with it.
-    fn visit(&mut self, arrival: &Arrival<'_>) -> Result<Option<Vec<u8>>, &'static str>;
-}
-
-/// Goes through an update that was vetted before, for somebody who has `state`.
+/// Goes through an update that was vetted before, for somebody who has `state`. `visit` is told what arrives, and gives how it's
+/// to be written, if not as it came.
 ///
 /// # Errors
-/// What the visit says, or that there's a circle.
+/// What `visit` says is wrong with a struct, or that there's a circle.
 pub fn walk<'a>(
     update: &'a [u8],
     outline: &Outline,
     state: &StateVector,
-    visit: &mut impl Visit,
+    mut visit: impl FnMut(&Arrival<'_>) -> Visited,
 ) -> Result<Walked<'a>, Unfit> {
     let sections: Vec<_> = outline.sections.iter().map(|section| Cursor::new(update, section, state)).collect();
     let mut walk = Walk { state, numbers: Numbers::of(&sections), sections };
-    walk.run(visit)?;
+    walk.run(&mut visit)?;
     walk.find_circle()?;
     Ok(walk.end())
 }
@@ -254,7 +249,7 @@ struct Walk<'a, 's> {
 }
 
 impl<'a> Walk<'a, '_> {
-    fn run(&mut self, visit: &mut impl Visit) -> Result<(), Unfit> {
+    fn run(&mut self, visit: &mut impl FnMut(&Arrival<'_>) -> Visited) -> Result<(), Unfit> {
         let mut ready = Vec::new();
         for first in 0..self.sections.len() {
             ready.push(first);
@@ -270,7 +265,7 @@ impl<'a> Walk<'a, '_> {
     }
 
     /// Takes structs of one section until one names something that isn't here yet.
-    fn advance(&mut self, number: usize, visit: &mut impl Visit) -> Result<(), Unfit> {
+    fn advance(&mut self, number: usize, visit: &mut impl FnMut(&Arrival<'_>) -> Visited) -> Result<(), Unfit> {
         let client = self.sections[number].client;
         while let Some(whole) = self.sections[number].peek() {
             let start = self.sections[number].reached;
@@ -284,7 +279,7 @@ impl<'a> Walk<'a, '_> {
                 return Ok(());
             }
             let arrival = Arrival { client, start, whole };
-            let otherwise = visit.visit(&arrival).map_err(|what| Unfit { what, at: arrival.id() })?;
+            let otherwise = visit(&arrival).map_err(|what| Unfit { what, at: arrival.id() })?;
             self.sections[number].take(&arrival, otherwise);
         }
         Ok(())

@@ -35,19 +35,11 @@ const SEQUENCE: u32 = 0;
 /// The places of all structs.
 #[derive(Debug)]
 pub struct Places {
-    /// Each client's number, from 1 on.
-    numbers: BTreeMap<ClientId, u32>,
-    clients: Vec<Client>,
+    runs: BTreeMap<ClientId, Vec<Run>>,
     branches: Vec<Branch>,
     roots: BTreeMap<Arc<str>, u32>,
     types: BTreeMap<Id, u32>,
     keys: BTreeMap<Arc<str>, u32>,
-}
-
-#[derive(Debug)]
-struct Client {
-    id: ClientId,
-    runs: Vec<Run>,
 }
 
 /// Consecutive units of a client in one place, until the next run begins.
@@ -73,8 +65,8 @@ struct Branch {
 /// How much there was, to go back to.
 #[derive(Debug, Default)]
 pub struct Mark {
-    clients: usize,
-    runs: Vec<(u32, usize)>,
+    /// How many runs each client had that has more now; of one that's named again, only the first counts.
+    runs: Vec<(ClientId, usize)>,
     roots: Vec<Arc<str>>,
     types: Vec<Id>,
     keys: Vec<Arc<str>>,
@@ -84,8 +76,7 @@ impl Default for Places {
     fn default() -> Self {
         let gone = Branch { id: None, parent: 0, depth: 0, is_array: false };
         Self {
-            numbers: BTreeMap::new(),
-            clients: Vec::new(),
+            runs: BTreeMap::new(),
             branches: vec![gone],
             roots: BTreeMap::new(),
             types: BTreeMap::new(),
@@ -101,14 +92,13 @@ impl Places {
     }
 
     fn run(&self, id: Id) -> Option<&Run> {
-        let number = self.numbers.get(&id.client)?;
-        let runs = &self.clients[*number as usize - 1].runs;
+        let runs = self.runs.get(&id.client)?;
         let after = runs.partition_point(|run| run.start <= id.clock);
         runs.get(after.checked_sub(1)?)
     }
 
     /// Where a unit stands that is here.
-    pub fn of(&self, id: Id) -> Place {
+    fn of(&self, id: Id) -> Place {
         self.run(id).map_or(Place::GONE, |run| run.place)
     }
 
@@ -198,27 +188,16 @@ impl Places {
         number
     }
 
-    fn number(&mut self, client: ClientId, mark: &mut Mark) -> u32 {
-        let next = self.clients.len() as u32 + 1;
-        let number = *self.numbers.entry(client).or_insert(next);
-        if number == next {
-            mark.clients += 1;
-            self.clients.push(Client { id: client, runs: Vec::new() });
-        }
-        number
-    }
-
     /// Notes where a struct stands. Gives how deep the shared type nests that it holds, if it holds one.
     pub fn note(&mut self, arrival: &Arrival<'_>, place: Place, mark: &mut Mark) -> u32 {
         let id = arrival.id();
         let content = arrival.item().filter(|_| place != Place::GONE).map(|item| item.content);
-        let number = self.number(id.client, mark);
-        let runs = &mut self.clients[number as usize - 1].runs;
-        if mark.runs.last().is_none_or(|(last, _)| *last != number) {
-            mark.runs.push((number, runs.len()));
-        }
         let is_deleted = content == Some(Content::Deleted);
+        let runs = self.runs.entry(id.client).or_default();
         if runs.last().is_none_or(|last| (last.place, last.is_deleted) != (place, is_deleted)) {
+            if mark.runs.last().is_none_or(|(last, _)| *last != id.client) {
+                mark.runs.push((id.client, runs.len()));
+            }
             runs.push(Run { start: id.clock, place, is_deleted });
         }
         match content {
@@ -238,12 +217,11 @@ impl Places {
 
     /// Forgets all that was noted since.
     pub fn go_back(&mut self, mark: Mark) {
-        for (number, length) in mark.runs.into_iter().rev() {
-            self.clients[number as usize - 1].runs.truncate(length);
-        }
-        let clients = self.clients.len() - mark.clients;
-        for client in self.clients.drain(clients..) {
-            self.numbers.remove(&client.id);
+        for (client, length) in mark.runs.into_iter().rev() {
+            match self.runs.get_mut(&client) {
+                Some(runs) if length > 0 => runs.truncate(length),
+                _ => drop(self.runs.remove(&client)),
+            }
         }
         let branches = self.branches.len() - mark.roots.len() - mark.types.len();
         self.branches.truncate(branches);

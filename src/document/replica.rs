@@ -22,7 +22,7 @@ use crate::wire::lib0::Reader;
 use crate::wire::part::readable;
 use crate::wire::same::difference;
 use crate::wire::structs::{DEPTH_END, Id, Structs};
-use crate::wire::vet::{self, Bounds, Outline, Section, Span};
+use crate::wire::vet::{self, Bounds, Outline, Section, Span, units};
 
 /// A transaction that may change the document. `y_mesh::yrs` is the yrs it comes from.
 pub type WriteTransaction<'doc> = yrs::TransactionMut<'doc>;
@@ -68,7 +68,7 @@ pub enum Applied {
     Missing {
         /// What would have to be here for it to stand, and for its content to be here.
         wants: Wants,
-        /// What came of the rest. That it's `Nothing` if nothing was to be taken without all of it.
+        /// What came of the rest: nothing, if it was to be taken as a whole.
         taken: Box<Applied>,
     },
 }
@@ -297,13 +297,14 @@ impl Replica {
 
     /// Counts the shared types anew: those that were deleted are gone from the snapshot.
     fn forget_dead_types(&mut self) -> Result<(), Refused> {
-        let broken = |why: String| Refused::Broken(why);
         let snapshot = self.snapshot();
-        let outline = vet::outline(&snapshot, &Bounds::STORED).map_err(|refusal| broken(refusal.to_string()))?;
+        let outline =
+            vet::outline(&snapshot, &Bounds::STORED).map_err(|refusal| Refused::Broken(refusal.to_string()))?;
         let mut places = Places::default();
         let ground =
             Ground { state: &StateVector::default(), places: &mut places, is_dead: &|_| true, depth_max: u32::MAX };
-        standing(&snapshot, &outline, ground, &mut Mark::default()).map_err(|unfit| broken(unfit.to_string()))?;
+        standing(&snapshot, &outline, ground, &mut Mark::default())
+            .map_err(|unfit| Refused::Broken(unfit.to_string()))?;
         self.places = places;
         Ok(())
     }
@@ -333,11 +334,8 @@ impl Replica {
 
     /// Whether all of this is deleted. The first time, that takes a walk over the whole document.
     pub fn has_deleted(&mut self, deletes: &[Span]) -> bool {
-        let known = self.known_deletes.get_or_insert_with(|| {
-            let mut known = Spans::default();
-            spans_of(&self.doc.transact().snapshot().delete_set).into_iter().for_each(|span| known.insert(span));
-            known
-        });
+        let all = || spans_of(&self.doc.transact().snapshot().delete_set).into_iter().collect();
+        let known = self.known_deletes.get_or_insert_with(all);
         deletes.iter().all(|span| known.contains(*span))
     }
 
@@ -379,7 +377,6 @@ impl Replica {
         if standing.is_known() && deleted.is_empty() {
             return Ok(Applied::Nothing);
         }
-        let units = |spans: &[Span]| spans.iter().map(|span| u64::from(span.end - span.start)).sum::<u64>();
         let is_all_new = units(&deleted) >= standing.deleted();
         let update = if is_all_new { update } else { standing.with_deletes(deleted.into_iter()).into() };
         self.recent.push(update.clone());

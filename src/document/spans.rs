@@ -33,6 +33,14 @@ impl Spans {
     }
 }
 
+impl FromIterator<Span> for Spans {
+    fn from_iter<I: IntoIterator<Item = Span>>(all: I) -> Self {
+        let mut spans = Self::default();
+        all.into_iter().for_each(|span| spans.insert(span));
+        spans
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

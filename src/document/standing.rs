@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use super::causal::{self, Arrival, Fresh, Known, Unfit, Visit, Walked};
+use super::causal::{self, Arrival, Fresh, Known, Unfit, Visited, Walked};
 use super::places::{Mark, Place, Places};
+use super::spans::Spans;
 use super::state_vector::StateVector;
 use crate::id::{ClientId, Clock};
 use crate::wire::assemble::Assembly;
 use crate::wire::part::{deleted_rest, rest};
 use crate::wire::structs::{Content, Id};
-use crate::wire::vet::{Outline, Span};
+use crate::wire::vet::{Outline, Span, units};
 
 /// So many ranges are taken in two steps.
 const DELETES_MANY: usize = 1_024;
@@ -51,9 +52,9 @@ pub fn standing<'a>(
     mark: &mut Mark,
 ) -> Result<Standing<'a>, Unfit> {
     let state = ground.state;
-    let deletes = Deletes { unsorted: &outline.deletes, sorted: None, dead: BTreeMap::new() };
+    let deletes = Deletes { listed: &outline.deletes, spans: None, dead: BTreeMap::new() };
     let mut putting = Putting { ground, deletes, mark };
-    match causal::walk(update, outline, state, &mut putting) {
+    match causal::walk(update, outline, state, |arrival| putting.put(arrival)) {
         Ok(walked) => Ok(Standing::new(walked, &outline.deletes, state)),
         Err(unfit) => {
             putting.ground.places.go_back(std::mem::take(putting.mark));
@@ -90,7 +91,7 @@ impl<'a> Standing<'a> {
 
     /// How many units are deleted.
     pub fn deleted(&self) -> u64 {
-        self.deletes.iter().map(|span| u64::from(span.end - span.start)).sum()
+        units(&self.deletes)
     }
 
     /// The clients whose work is new, with the ends of it.
@@ -133,8 +134,8 @@ struct Putting<'g> {
     mark: &'g mut Mark,
 }
 
-impl Visit for Putting<'_> {
-    fn visit(&mut self, arrival: &Arrival<'_>) -> Result<Option<Vec<u8>>, &'static str> {
+impl Putting<'_> {
+    fn put(&mut self, arrival: &Arrival<'_>) -> Visited {
         let place = self.place(arrival)?;
         let depth = self.ground.places.note(arrival, place, self.mark);
         if depth > self.ground.depth_max {
@@ -142,9 +143,7 @@ impl Visit for Putting<'_> {
         }
         self.otherwise(arrival, place)
     }
-}
 
-impl Putting<'_> {
     fn place(&mut self, arrival: &Arrival<'_>) -> Result<Place, &'static str> {
         let Some(item) = arrival.item() else { return Ok(Place::GONE) };
         let Self { ground: Ground { places, is_dead, .. }, deletes, mark, .. } = self;
@@ -152,7 +151,7 @@ impl Putting<'_> {
     }
 
     /// How a struct is to be written, if not as it came.
-    fn otherwise(&mut self, arrival: &Arrival<'_>, place: Place) -> Result<Option<Vec<u8>>, &'static str> {
+    fn otherwise(&mut self, arrival: &Arrival<'_>, place: Place) -> Visited {
         let Arrival { client, start, whole } = arrival;
         let is_deleted = arrival.item().is_none_or(|item| item.content == Content::Deleted);
         if !place.is_keyed() || is_deleted || whole.end - whole.start == 1 {
@@ -168,8 +167,8 @@ impl Putting<'_> {
 
 /// What an update deletes, for the question whether something is dead with it. It's seldom asked.
 struct Deletes<'g> {
-    unsorted: &'g [Span],
-    sorted: Option<Vec<Span>>,
+    listed: &'g [Span],
+    spans: Option<Spans>,
     dead: BTreeMap<Place, bool>,
 }
 
@@ -185,16 +184,9 @@ impl Deletes<'_> {
         dead
     }
 
-    /// Whether one range of the delete set covers all of this.
+    /// Whether all of this is deleted.
     fn covers(&mut self, span: Span) -> bool {
-        let sorted = self.sorted.get_or_insert_with(|| {
-            let mut sorted = self.unsorted.to_vec();
-            sorted.sort_unstable_by_key(|span| (span.client, span.start));
-            sorted
-        });
-        let after = sorted.partition_point(|other| (other.client, other.start) <= (span.client, span.start));
-        let before = after.checked_sub(1).and_then(|at| sorted.get(at));
-        before.is_some_and(|other| other.client == span.client && span.end <= other.end)
+        self.spans.get_or_insert_with(|| self.listed.iter().copied().collect()).contains(span)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::Malformed;
-use super::lib0::{Reader, write_var_bytes, write_var_string, write_var_uint};
+use super::lib0::{Reader, write_var_int, write_var_string, write_var_uint};
 
 /// Writes values of lib0's `any` in the place of so many JSON texts, each behind its length.
 ///
@@ -25,14 +25,9 @@ pub fn write_values(out: &mut Vec<u8>, texts: &[u8]) -> Result<(), Malformed> {
     Ok(())
 }
 
-/// JSON in which no half of a surrogate pair stands alone.
+/// JSON in which every escaped half of a surrogate pair that stands alone is U+FFFD; as it came, if none does. JavaScript
+/// writes such halves when a text was cut in the middle of a character.
 pub fn whole_pairs(json: &str) -> Cow<'_, str> {
-    with_whole_pairs(json).map_or(Cow::Borrowed(json), Cow::Owned)
-}
-
-/// JSON in which every escaped half of a surrogate pair that stands alone is U+FFFD. `None` if none does. JavaScript writes
-/// such halves when a text was cut in the middle of a character.
-pub fn with_whole_pairs(json: &str) -> Option<String> {
     let mut mended: Option<String> = None;
     let (mut at, mut copied) = (0, 0);
     while let Some(found) = json[at..].find('\\') {
@@ -54,7 +49,7 @@ pub fn with_whole_pairs(json: &str) -> Option<String> {
             at += 1;
         }
     }
-    mended.map(|out| out + &json[copied..])
+    mended.map_or(Cow::Borrowed(json), |out| Cow::Owned(out + &json[copied..]))
 }
 
 /// The code unit that is escaped here as `\uXXXX`, if one is.
@@ -83,7 +78,7 @@ fn write_value(out: &mut Vec<u8>, value: &serde_json::Value) {
             out.push(118);
             write_var_uint(out, fields.len() as u64);
             for (name, value) in fields {
-                write_var_bytes(out, name.as_bytes());
+                write_var_string(out, name);
                 write_value(out, value);
             }
         }
@@ -104,17 +99,6 @@ fn write_number(out: &mut Vec<u8>, number: &serde_json::Number) {
     }
 }
 
-fn write_var_int(out: &mut Vec<u8>, value: i64) {
-    let (sign, mut left) = (if value < 0 { 0x40 } else { 0 }, value.unsigned_abs());
-    let more = |left: u64| if left > 0 { 0x80 } else { 0 };
-    out.push((left & 0x3f) as u8 | sign | more(left >> 6));
-    left >>= 6;
-    while left > 0 {
-        out.push((left & 0x7f) as u8 | more(left >> 7));
-        left >>= 7;
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -122,8 +106,8 @@ mod tests {
     #[test]
     fn half_a_pair_becomes_a_replacement_and_all_else_stays() {
         let whole = [r#""plain""#, r#""\ud83d\ude00""#, r#""\\ud83d""#, r#""\u00e9\n""#, "\"\\", "\"\\é\"", ""];
-        whole.iter().for_each(|json| assert_eq!(with_whole_pairs(json), None, "{json}"));
-        let mended = |json: &str| with_whole_pairs(json).unwrap();
+        whole.iter().for_each(|json| assert!(matches!(whole_pairs(json), Cow::Borrowed(_)), "{json}"));
+        let mended = |json: &str| whole_pairs(json).into_owned();
         assert_eq!(mended(r#""cut \ud83d""#), r#""cut \ufffd""#);
         assert_eq!(mended(r#"["\uDE00\ud83dx","\ud83d\ud83d\ude00"]"#), r#"["\ufffd\ufffdx","\ufffd\ud83d\ude00"]"#);
     }

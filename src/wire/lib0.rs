@@ -136,6 +136,18 @@ pub fn write_var_uint(out: &mut Vec<u8>, mut value: u64) {
     out.push(value as u8);
 }
 
+/// Appends a varInt.
+pub fn write_var_int(out: &mut Vec<u8>, value: i64) {
+    let (sign, mut left) = (if value < 0 { 0x40 } else { 0 }, value.unsigned_abs());
+    let more = |left: u64| if left > 0 { 0x80 } else { 0 };
+    out.push((left & 0x3f) as u8 | sign | more(left >> 6));
+    left >>= 6;
+    while left > 0 {
+        out.push((left & 0x7f) as u8 | more(left >> 7));
+        left >>= 7;
+    }
+}
+
 /// Appends bytes behind their length.
 pub fn write_var_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     write_var_uint(out, bytes.len() as u64);
@@ -160,6 +172,18 @@ mod tests {
             assert_eq!(reader.var_uint(), Ok(value));
             assert!(reader.is_empty());
         }
+    }
+
+    #[test]
+    fn signed_numbers_survive_a_round_trip() {
+        for value in [0, 1, -1, 63, 64, -64, 8_191, 8_192, i64::from(i32::MAX), i64::from(i32::MIN), (1 << 55) - 1] {
+            let mut out = Vec::new();
+            write_var_int(&mut out, value);
+            let mut reader = Reader::new(&out);
+            assert_eq!(reader.var_int(), Ok(value));
+            assert!(reader.is_empty());
+        }
+        assert!(Reader::new(&[0xff; 20]).var_int().is_err());
     }
 
     #[test]

@@ -8,10 +8,11 @@
 //!
 //! Nothing recurses, and memory grows with the number of clients, holes and delete ranges, never with a declared count.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use super::json::with_whole_pairs;
+use super::json::whole_pairs;
 use super::lib0::Reader;
 use super::structs::{Body, Content, DEPTH_END, Id, Item, Parent, Struct, Structs};
 use super::{CLOCK_END, Refusal};
@@ -97,12 +98,12 @@ pub fn outline(update: &[u8], bounds: &Bounds) -> Result<Outline, Refusal> {
     Ok(walk.outline)
 }
 
-impl Outline {
-    /// How many units the delete set names.
-    pub fn deleted(&self) -> u64 {
-        self.deletes.iter().map(|span| u64::from(span.end - span.start)).sum()
-    }
+/// How many units these are.
+pub fn units(spans: &[Span]) -> u64 {
+    spans.iter().map(|span| u64::from(span.end - span.start)).sum()
+}
 
+impl Outline {
     fn span(&mut self, span: Span) -> Result<(), &'static str> {
         if span.start == span.end {
             return Ok(());
@@ -132,7 +133,7 @@ impl Outline {
         self.types += u64::from(matches!(content, Content::Type(_)));
         self.has_odd_json |= match content {
             Content::Json => true,
-            Content::Embed(json) | Content::Format(_, json) => with_whole_pairs(json).is_some(),
+            Content::Embed(json) | Content::Format(_, json) => matches!(whole_pairs(json), Cow::Owned(_)),
             _ => false,
         };
     }
@@ -274,7 +275,7 @@ mod tests {
         let update = [1, 1, 1, 5, 0x84, 2, 7, 1, b'x', 1, 3, 1, 4, 2];
         let outline = outlined(&update).unwrap();
         assert_eq!(outline.needs, BTreeMap::from([(ClientId(2), 8), (ClientId(3), 6)]));
-        assert_eq!(outline.deleted(), 2);
+        assert_eq!(units(&outline.deletes), 2);
     }
 
     #[test]

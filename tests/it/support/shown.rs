@@ -66,7 +66,8 @@ fn root<T: ReadTxn>(txn: &T, name: &str, kind: &str) -> Value {
     }
 }
 
-fn branch(out: &Out) -> Option<BranchPtr> {
+/// The shared type that this is, if it's one.
+pub fn branch(out: &Out) -> Option<BranchPtr> {
     let branch: &Branch = match out {
         Out::YText(text) => text.as_ref(),
         Out::YArray(array) => array.as_ref(),

@@ -3,11 +3,12 @@
 use y_mesh::wire::sync::{Frame, Frames};
 use y_mesh::yrs::types::ToJson;
 use y_mesh::yrs::updates::decoder::Decode;
-use y_mesh::yrs::{ArrayRef, GetString};
-use y_mesh::yrs::{Doc, OffsetKind, Options, Out, ReadTxn, StateVector, Transact, Update, XmlFragmentRef};
+use y_mesh::yrs::{
+    ArrayRef, Doc, GetString, OffsetKind, Options, Out, ReadTxn, StateVector, Transact, Update, XmlFragmentRef,
+};
 
-use super::content::branch;
 use super::subject::Broken;
+use super::support::shown::branch;
 
 pub struct Bare {
     doc: Doc,

@@ -4,9 +4,11 @@ use std::collections::VecDeque;
 use std::fmt::Write;
 
 use y_mesh::document::{Document, ReadTransaction};
-use y_mesh::yrs::branch::{Branch, BranchPtr};
+use y_mesh::yrs::branch::BranchPtr;
 use y_mesh::yrs::types::text::YChange;
 use y_mesh::yrs::{Any, Array, ArrayRef, GetString, Map, MapRef, Out, ReadTxn, Text, TextRef, XmlFragmentRef};
+
+use super::support::shown::branch;
 
 /// More than any document of these tests holds: whoever gets so far walks in a circle.
 const STEPS_MAX: usize = 1_000_000;
@@ -33,21 +35,6 @@ pub fn of(document: &Document, reads_arrays: bool) -> String {
         }
         walk.out
     })
-}
-
-/// What a shared type is made of.
-pub fn branch(out: &Out) -> Option<BranchPtr> {
-    let branch: &Branch = match out {
-        Out::YText(text) => text.as_ref(),
-        Out::YArray(array) => array.as_ref(),
-        Out::YMap(map) => map.as_ref(),
-        Out::YXmlElement(element) => element.as_ref(),
-        Out::YXmlFragment(fragment) => fragment.as_ref(),
-        Out::YXmlText(text) => text.as_ref(),
-        Out::UndefinedRef(branch) => branch,
-        Out::Any(_) | Out::YDoc(_) => return None,
-    };
-    Some(BranchPtr::from(branch))
 }
 
 impl Walk<'_, '_> {

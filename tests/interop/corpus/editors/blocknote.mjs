@@ -1,4 +1,4 @@
-import { later, place } from './dom.mjs'
+import { hear, place } from './dom.mjs'
 import { BlockNoteEditor } from '@blocknote/core'
 import { person } from '../recorder.mjs'
 
@@ -20,11 +20,7 @@ export const blocknote = {
     async run(recorder) {
       const docs = [person(recorder, 1), person(recorder, 2)]
       const [a, b] = docs.map(open)
-      const heard = async () => {
-        await later()
-        recorder.settle()
-        await later()
-      }
+      const heard = () => hear(recorder)
       await heard()
       a.replaceBlocks(a.document, [
         { type: 'heading', props: { level: 2 }, content: 'A heading' },

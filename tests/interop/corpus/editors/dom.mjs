@@ -28,3 +28,10 @@ export function place() {
 
 /** What editors put off until later is done. */
 export const later = () => new Promise(resolve => setTimeout(resolve, 5))
+
+/** Everybody hears everything, what editors put off until later included. */
+export async function hear(recorder) {
+  await later()
+  recorder.settle()
+  await later()
+}

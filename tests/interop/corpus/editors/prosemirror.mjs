@@ -1,4 +1,4 @@
-import { later, place } from './dom.mjs'
+import { hear, place } from './dom.mjs'
 import { schema } from 'prosemirror-schema-basic'
 import { EditorState } from 'prosemirror-state'
 import { EditorView } from 'prosemirror-view'
@@ -18,11 +18,7 @@ export const prosemirror = {
     async run(recorder) {
       const docs = [person(recorder, 1), person(recorder, 2)]
       const [a, b] = docs.map(open)
-      const heard = async () => {
-        await later()
-        recorder.settle()
-        await later()
-      }
+      const heard = () => hear(recorder)
       await heard()
       const edit = (view, change) => view.dispatch(change(view.state.tr))
       edit(a, tr => tr.insert(0, [

@@ -1,4 +1,4 @@
-import { later, place } from './dom.mjs'
+import { hear, place } from './dom.mjs'
 import { QuillBinding } from 'y-quill'
 import { person } from '../recorder.mjs'
 
@@ -13,11 +13,7 @@ export const quill = {
         const quill = new Quill(place())
         return { quill, binding: new QuillBinding(doc.getText('quill'), quill) }
       })
-      const heard = async () => {
-        await later()
-        recorder.settle()
-        await later()
-      }
+      const heard = () => hear(recorder)
       a.quill.setContents([
         { insert: 'Heading' },
         { insert: '\n', attributes: { header: 1 } },

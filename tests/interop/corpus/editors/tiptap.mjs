@@ -1,4 +1,4 @@
-import { later, place } from './dom.mjs'
+import { hear, place } from './dom.mjs'
 import { Editor } from '@tiptap/core'
 import Collaboration from '@tiptap/extension-collaboration'
 import StarterKit from '@tiptap/starter-kit'
@@ -15,11 +15,7 @@ export const tiptap = {
     async run(recorder) {
       const docs = [person(recorder, 1), person(recorder, 2)]
       const [a, b] = docs.map(open)
-      const heard = async () => {
-        await later()
-        recorder.settle()
-        await later()
-      }
+      const heard = () => hear(recorder)
       a.commands.setContent('<h1>A title</h1><p>Some <strong>bold</strong> and <a href="https://example.org">linked</a> words 🧶</p>')
       await heard()
       b.chain().setTextSelection(12).insertContent('more ').run()
