@@ -139,11 +139,6 @@ impl<'a> Structs<'a> {
         self.reader
     }
 
-    /// How many structs are left.
-    pub fn left(&self) -> u64 {
-        self.left
-    }
-
     fn read(&mut self) -> Result<Struct<'a>, Refusal> {
         let from = self.reader.position();
         let mut one = One { reader: self.reader, depth_max: self.depth_max };
