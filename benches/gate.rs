@@ -123,15 +123,22 @@ fn keystroke(doc: &Doc, at: u32) -> Bytes {
 async fn join(url: &str) -> Socket {
     let (mut socket, _) = connect_async(url).await.expect("the server takes it");
     socket.send(Message::Binary(sync::sync_step_1(&[0]))).await.expect("the server reads");
+    // Only then it's among those who are sent updates.
+    until(&mut socket, |frame| matches!(frame, Frame::SyncStep2(_))).await;
     socket
 }
 
 /// Waits for the next update.
 async fn updated(socket: &mut Socket) {
+    until(socket, |frame| matches!(frame, Frame::Update(_))).await;
+}
+
+async fn until(socket: &mut Socket, is_it: impl Fn(&Frame<'_>) -> bool) {
     loop {
         let message = socket.next().await.expect("the server goes on").expect("the connection holds");
         if let Message::Binary(message) = message
-            && let Some(Ok(Frame::Update(_))) = Frames::of(&message).next()
+            && let Some(Ok(frame)) = Frames::of(&message).next()
+            && is_it(&frame)
         {
             return;
         }
