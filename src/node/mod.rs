@@ -5,6 +5,9 @@ mod actor;
 mod backlog;
 pub(crate) mod backup;
 mod budget;
+mod builder;
+mod clock;
+mod error;
 mod faults;
 mod handle;
 mod hashes;
@@ -26,55 +29,46 @@ pub(crate) mod unfinished;
 mod watchdog;
 
 use std::fmt;
-use std::io;
-use std::num::NonZeroUsize;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
 use tokio::runtime::{self, Runtime};
 use tokio::sync::{Semaphore, oneshot, watch};
-use tokio::time::Instant;
 
 pub use access::{Authorize, Denied, Grant, Request, Token};
 pub use backup::Backup;
+pub use builder::NodeBuilder;
+pub use error::{Error, StartError};
 pub use handle::{DocumentHandle, Seat};
 pub use mailbox::Closed;
 pub use metrics::Metrics;
 pub use outbox::Outgoing;
 
-use crate::config::{Config, InvalidConfig};
-use crate::document::{
-    Access, CloseCode, Document, Kind, Millis, Now, OpenError, Planted, STACK_BYTES, StoreLow, WallTime,
-};
+use crate::config::Config;
+use crate::document::{CloseCode, Document, Kind, Now, Planted, StoreLow};
 use crate::id::{ClientId, DocName, SessionId};
 pub use crate::store::Durability;
+use crate::store::Store;
 use crate::store::writer::Writer;
-use crate::store::{MemoryStore, Store, StoreError};
-use access::{Hook, Open};
+use access::Hook;
 use actor::Actor;
+use clock::Clock;
+use error::LoadError;
 use faults::Faults;
 use mailbox::{Inbound, Mail, Mailbox};
 use outbox::Outbox;
 use pressure::Pressure;
 use registry::Registry;
 use signals::Signals;
-use space::Space;
 #[cfg(feature = "server")]
 use unfinished::{Growing, Unfinished};
 use watchdog::Stuck;
 
 /// Documents whose sessions are asked about at the same time.
 const QUESTIONS_MAX: usize = 16;
-/// Threads that documents run on. As many as there are cores may be busy with documents that use much; the others are for the rest,
-/// and the system gives each its share.
-const WORKERS_PER_CORE: usize = 2;
-/// Loads and listings that may block at the same time.
-const BLOCKING_THREADS: usize = 8;
-
 /// A node: documents that are open, and the store behind them. Clones are the same node.
 ///
 /// ```
@@ -144,193 +138,10 @@ pub struct Listed {
     pub sessions: usize,
 }
 
-/// Why a node can't be started. Nothing was opened or changed.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum StartError {
-    /// The configuration can't work.
-    #[error(transparent)]
-    Config(#[from] InvalidConfig),
-    /// What the store keeps of faults can't be read or written.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The system gave no threads.
-    #[error("threads can't be started: {0}")]
-    Threads(#[from] io::Error),
-}
-
-/// Why something with a document couldn't be done. Unless the variant says otherwise, nothing was changed.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum Error {
-    /// The access hook said no.
-    #[error(transparent)]
-    Denied(#[from] Denied),
-    /// As many documents are open as may be. Try again later, or raise `Limits::documents_open_max`.
-    #[error("too many documents are open")]
-    TooManyDocuments,
-    /// As many backups are being taken as may be (`Limits::backups_max`). Try again later.
-    #[error("another backup is being taken")]
-    TooManyBackups,
-    /// There's a document of that name already.
-    #[error("the document \"{0}\" exists")]
-    Exists(DocName),
-    /// The document couldn't be loaded, had a fault, or the node stops. The log says which; try again later.
-    #[error("the document \"{0}\" can't be served now")]
-    Unavailable(DocName),
-    /// There's no document of that name.
-    #[error("there's no document \"{0}\"")]
-    NotFound(DocName),
-    /// The store failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The store's disk is almost full. Make space, or try again when others did.
-    #[error(transparent)]
-    StoreLow(#[from] StoreLow),
-    /// The node stops.
-    #[error("the node is stopping")]
-    Stopping,
-}
-
-/// Why a document couldn't be loaded. It's left as it is.
-#[derive(Debug, thiserror::Error)]
-enum LoadError {
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    #[error(transparent)]
-    Open(#[from] OpenError),
-    #[error("a panic while it was loaded")]
-    Panicked,
-    #[error("loading it has ended the process twice; remove {path} to have it tried again", path = .0.display())]
-    Quarantined(PathBuf),
-}
-
-/// Makes a [`Node`].
-pub struct NodeBuilder {
-    config: Config,
-    store: Arc<dyn Store>,
-    durability: Durability,
-    is_strict: bool,
-    authorize: Hook,
-    planted: Option<Planted>,
-}
-
-impl NodeBuilder {
-    /// Bounds and intervals; the defaults suit most.
-    #[must_use]
-    pub fn config(mut self, config: Config) -> Self {
-        self.config = config;
-        self
-    }
-
-    /// Where documents are kept. Without this, in memory.
-    #[must_use]
-    pub fn store(mut self, store: impl Store) -> Self {
-        self.store = Arc::new(store);
-        self
-    }
-
-    /// What acknowledgements mean where a document doesn't say otherwise (D7). Without this, as much as the store can give;
-    /// with [`Durability::Memory`] they come before the store has what they acknowledge.
-    #[must_use]
-    pub fn durability(mut self, durability: Durability) -> Self {
-        self.durability = durability;
-        self
-    }
-
-    /// Whether sessions are shown an edit only when the store has it, so that nobody can have seen what a crash then takes (D9).
-    /// That's the store's durability, also of documents whose acknowledgements mean less. The program itself isn't held up:
-    /// [`DocumentHandle::edit`] returns before, and [`DocumentHandle::read`] reads what isn't durable yet.
-    #[must_use]
-    pub fn strict(mut self, strict: bool) -> Self {
-        self.is_strict = strict;
-        self
-    }
-
-    /// Who may do what. Without this, everybody may read and write everything, and nobody may manage it.
-    #[must_use]
-    pub fn authorize(mut self, hook: impl Authorize) -> Self {
-        self.authorize = Arc::new(hook);
-        self
-    }
-
-    /// Plants something that may fail where yrs could, to see what comes of it.
-    #[doc(hidden)]
-    #[must_use]
-    pub fn planted(mut self, planted: Planted) -> Self {
-        self.planted = Some(planted);
-        self
-    }
-
-    /// Starts the node's threads.
-    ///
-    /// # Errors
-    /// If the configuration can't work, the system gives no threads, or what the store keeps of faults can't be read.
-    pub fn start(self) -> Result<Node, StartError> {
-        self.config.check()?;
-        let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-        let runtime = runtime::Builder::new_multi_thread()
-            .worker_threads(WORKERS_PER_CORE * cores)
-            .thread_name("y-mesh")
-            .thread_stack_size(STACK_BYTES)
-            .max_blocking_threads(BLOCKING_THREADS)
-            .enable_time()
-            .build()?;
-        let faults = Faults::open(&*self.store, &self.config.limits)?;
-        #[cfg(feature = "server")]
-        let limits = &self.config.limits;
-        let writer = Writer::start(self.store.clone(), self.config.limits.store_queue_bytes_max, faults.turnstile())?;
-        let shared = Shared {
-            inbound: Inbound::new(&self.config.limits),
-            pressure: Arc::new(Pressure::new(&self.config.timing)),
-            #[cfg(feature = "server")]
-            unfinished: Arc::new(Unfinished::new(limits.unfinished_bytes_max, limits.message_bytes_max)),
-            heavy: Semaphore::new(cores),
-            backups: Arc::new(Semaphore::new(self.config.limits.backups_max)),
-            config: Arc::new(self.config),
-            store: self.store,
-            durability: self.durability,
-            is_strict: self.is_strict,
-            writer,
-            registry: Registry::default(),
-            metrics: Metrics::new(),
-            clock: Clock { start: Instant::now() },
-            stopping: watch::channel(false).0,
-            low: watch::channel(false).0,
-            faults,
-            stuck: watch::channel(None).0,
-            planted: self.planted,
-            blocking: runtime.handle().clone(),
-        };
-        let shared = Arc::new(shared);
-        shared.metrics.suspects.set(shared.faults.suspected() as i64);
-        let watching = hung::watch(&shared)?;
-        // Before anybody comes, so that nobody is promised anything that can't be kept.
-        let space = space::look(&shared, Space::Unbounded);
-        runtime.spawn(space::watch(Arc::downgrade(&shared), space));
-        let inner = Inner {
-            shared,
-            authorize: self.authorize,
-            runtime: Some(runtime),
-            _watching: watching,
-            sessions: AtomicU64::new(1),
-            rounds: AtomicU64::new(0),
-        };
-        Ok(Node { inner: Arc::new(inner) })
-    }
-}
-
 impl Node {
     /// Starts to describe a node.
     pub fn builder() -> NodeBuilder {
-        NodeBuilder {
-            config: Config::default(),
-            store: Arc::new(MemoryStore::new()),
-            durability: Durability::Local,
-            is_strict: false,
-            authorize: Arc::new(Open(Access::Write)),
-            planted: None,
-        }
+        NodeBuilder::default()
     }
 
     /// A document, by name. It's opened when it's used.
@@ -619,23 +430,4 @@ impl Shared {
 /// A client id for the server's own edits. 32 bits, as Yjs 13 draws its own: older clients can't hold more.
 fn drawn_client() -> ClientId {
     ClientId(u64::from(uuid::Uuid::new_v4().as_fields().0))
-}
-
-/// The node's clock. tokio's, so that tests can pause it.
-#[derive(Clone, Copy)]
-pub(crate) struct Clock {
-    start: Instant,
-}
-
-impl Clock {
-    pub fn now(&self) -> Now {
-        let monotonic = Millis(self.start.elapsed().as_millis() as u64);
-        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Now { monotonic, wall: WallTime(wall.as_millis() as u64) }
-    }
-
-    pub fn instant(&self, at: Millis) -> Instant {
-        // The core counts whole milliseconds; one more, so that the moment has surely come.
-        self.start + Duration::from_millis(at.0 + 1)
-    }
 }
