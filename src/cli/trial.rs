@@ -65,9 +65,9 @@ impl Verdict {
                     ),
                 );
             }
-            Self::Refused { rule, reason, offset } => {
-                let at = offset.map_or(String::new(), |offset| format!(", at byte {offset}"));
-                put(out, format_args!("  refused   {reason} (rule {rule}{at})"));
+            // The reason says where, if that's known.
+            Self::Refused { rule, reason, offset: _ } => {
+                put(out, format_args!("  refused   {reason} (rule {rule})"));
                 put(out, format_args!("            {}", advice(rule)));
             }
             Self::Deadly { how } => {
