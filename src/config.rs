@@ -39,7 +39,8 @@ pub struct Limits {
     /// those that began first, so that they come to an end; when the rest is used up, the others wait, and who stalls meanwhile is
     /// sent away.
     pub unfinished_bytes_max: usize,
-    /// Bytes that wait of one session, in messages of up to 64 KiB, each at least 4 KiB: so much is handled at once of what it sends.
+    /// Bytes that wait of one session, each message counting at least 4 KiB: so much is handled at once of what it sends. A longer
+    /// message waits alone.
     pub session_mail_bytes_max: usize,
     /// Bytes that a session may send at once before others go ahead.
     pub session_bytes_burst: u64,
@@ -76,6 +77,10 @@ pub struct Limits {
     pub awareness_entries_per_session_max: usize,
     /// How many a second of these may be of clients that nobody knew, after that many at once (A5).
     pub awareness_new_per_second: u64,
+    /// Messages a second that tell all who is here and where, after that many at once (A6): carets that move smoothly.
+    pub awareness_messages_per_second: u64,
+    /// What a second of these may bring back from all sessions together (A6): stock clients send on each entry that they hear.
+    pub awareness_echoes_per_second: u64,
 
     /// Sessions of one document.
     pub sessions_per_document_max: usize,
@@ -145,6 +150,8 @@ impl Default for Limits {
             awareness_bytes_max: 1 << 20,
             awareness_entries_per_session_max: 64,
             awareness_new_per_second: 2,
+            awareness_messages_per_second: 20,
+            awareness_echoes_per_second: 10_000,
             sessions_per_document_max: 10_000,
             documents_open_max: 100_000,
             list_max: 1_000,

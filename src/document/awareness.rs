@@ -3,6 +3,7 @@
 //! The rules are those of y-protocols 1.0.7 (`awareness.js`), with bounds, owners and an end for everybody.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::iter::Peekable;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -20,6 +21,12 @@ const CLOCK_END: Clock = 1 << 31;
 /// So far may somebody else move a clock at once. y-protocols raises it by one with each change.
 const CLOCK_STEP_MAX: Clock = 1 << 20;
 
+/// A message to a stock client ends with the entry that fills so much of it. It comes back as it is, and what is long has to wait
+/// for what else is long.
+const MESSAGE_BYTES: usize = 16 << 10;
+/// What an entry has besides its state, about.
+const ENTRY_BYTES: usize = 12;
+
 /// The awareness of one document.
 #[derive(Debug, Default)]
 pub struct Awareness {
@@ -32,13 +39,17 @@ pub struct Awareness {
     owners: BTreeMap<ClientId, Owner>,
     /// Bytes of all states.
     bytes: usize,
-    /// The message with all who are here, until that changes.
-    everybody: Option<Bytes>,
+    /// How often all were told of changes lately.
+    said: Pace,
+    /// The messages with all who are here, until that changes.
+    everybody: Vec<Bytes>,
     /// Who somebody was told is here, and nobody that they went: their goodbyes must go out. Those of others needn't, so
     /// that comings and goings of which nobody was told cost nothing.
     told: BTreeSet<ClientId>,
     /// Whose entries have changed since the last frame to all, each with its clock then.
     changed: BTreeMap<ClientId, Clock>,
+    /// The last of those of whom all were told: who comes after it is next.
+    told_through: Option<ClientId>,
     /// Not later than the first moment at which an entry expires.
     expires: Option<Millis>,
 }
@@ -175,7 +186,7 @@ impl Awareness {
             self.bytes -= before.state.len();
         }
         self.changed.insert(client, clock);
-        self.everybody = None;
+        self.everybody.clear();
         let expiry = now + timing.awareness_expiry;
         self.expires = Some(self.expires.map_or(expiry, |first| first.min(expiry)));
         Heard::New
@@ -233,7 +244,7 @@ impl Awareness {
         if let Some(present) = self.here.remove(&client) {
             self.bytes -= present.state.len();
         }
-        self.everybody = None;
+        self.everybody.clear();
         match self.told.contains(&client) {
             true => self.changed.insert(client, clock),
             false => self.changed.remove(&client),
@@ -303,20 +314,30 @@ impl Awareness {
         self.expires
     }
 
-    /// One message with all that has changed since the last, or none.
-    pub fn changes(&mut self) -> Option<Bytes> {
-        if self.changed.is_empty() {
-            return None;
-        }
-        let changed = std::mem::take(&mut self.changed);
-        for client in changed.keys() {
+    /// When what has changed since the last message to all may be told, if anything has (A6).
+    pub fn due(&self, now: Millis, of: Allowance) -> Option<Millis> {
+        let due = if self.said.allows(now, of) { now } else { self.said.next(of) };
+        (!self.changed.is_empty()).then_some(due)
+    }
+
+    /// One message with what has changed: all of it, unless that's much.
+    pub fn changes(&mut self, now: Millis, of: Allowance) -> Bytes {
+        self.said.take(now, of, 1);
+        let (later, earlier): (Vec<_>, Vec<_>) =
+            self.changed.iter().partition(|(client, _)| Some(**client) > self.told_through);
+        let in_turn = later.into_iter().chain(earlier).map(|(client, clock)| self.entry(*client, *clock));
+        let entries = first_message(&mut in_turn.peekable());
+        let clients: Vec<_> = entries.iter().map(|entry| entry.client).collect();
+        let message = sync::awareness(entries.into_iter());
+        for client in &clients {
+            self.changed.remove(client);
             match self.here.contains_key(client) {
                 true => self.told.insert(*client),
                 false => self.told.remove(client),
             };
         }
-        let entries: Vec<_> = changed.iter().map(|(client, clock)| self.entry(*client, *clock)).collect();
-        Some(sync::awareness(entries.into_iter()))
+        self.told_through = clients.last().copied();
+        message
     }
 
     /// The entry of a client, or a goodbye at this clock.
@@ -327,12 +348,16 @@ impl Awareness {
         }
     }
 
-    /// One message with all who are here, or none if nobody is.
-    pub fn everybody(&mut self) -> Option<Bytes> {
-        if self.everybody.is_none() && !self.here.is_empty() {
+    /// Messages with all who are here.
+    pub fn everybody(&mut self) -> Vec<Bytes> {
+        if self.everybody.is_empty() {
             self.told.extend(self.here.keys());
-            let entries: Vec<_> = self.here.keys().map(|client| self.entry(*client, 0)).collect();
-            self.everybody = Some(sync::awareness(entries.into_iter()));
+            let mut entries = self.here.keys().map(|client| self.entry(*client, 0)).peekable();
+            let mut messages = Vec::new();
+            while entries.peek().is_some() {
+                messages.push(sync::awareness(first_message(&mut entries).into_iter()));
+            }
+            self.everybody = messages;
         }
         self.everybody.clone()
     }
@@ -345,6 +370,16 @@ impl Awareness {
         let entries: Vec<_> = here.chain(gone).collect();
         (!entries.is_empty()).then(|| sync::awareness(entries.into_iter()))
     }
+}
+
+/// Takes the entries of one message.
+fn first_message<'a>(entries: &mut Peekable<impl Iterator<Item = Entry<'a>>>) -> Vec<Entry<'a>> {
+    let (mut first, mut bytes) = (Vec::new(), 0);
+    while let Some(entry) = entries.next_if(|_| bytes < MESSAGE_BYTES) {
+        bytes += entry.state.map_or(0, str::len) + ENTRY_BYTES;
+        first.push(entry);
+    }
+    first
 }
 
 /// A message that says goodbye for one client.

@@ -84,9 +84,7 @@ impl Document {
         if !updates.is_empty() {
             self.arrived_for_all(now, effects);
         }
-        if let Some(changes) = self.awareness.changes() {
-            self.broadcast(now, Audience::All, Content::Awareness, changes, effects);
-        }
+        self.tell_changes(now, effects);
         self.recall(now, effects);
         if self.journal.wants_compaction(&self.config.limits) {
             self.compact(effects);

@@ -70,6 +70,8 @@
 //! - A4 An entry that isn't renewed for 30 s is removed, and that is announced.
 //! - A5 Entries and bytes are limited, in a document and of a session, and so are clients that nobody knew. Nobody speaks for who
 //!   is here and isn't its own, and nobody's clock can be moved beyond where it can go on from. Who says who it is finds room.
+//! - A6 All are told at most 20 times a second who has come, gone or moved, and less often in a crowd: each message comes back from
+//!   every stock client.
 //!
 //! **Durability**
 //! - D1 `Append` precedes `Send` of the same update.

@@ -1,8 +1,9 @@
 //! Who is here, as far as sessions and turns have to do with it (A).
 
 use super::awareness::{self, Heard, Speaker};
+use super::pace::Allowance;
 use super::session::{Opening, Session};
-use super::{Content, Denied, Document, Effect, Millis, Now, Reason, refuse};
+use super::{Audience, Content, Denied, Document, Effect, Millis, Now, Reason, refuse};
 use crate::id::SessionId;
 use crate::wire::sync::{Entries, Entry};
 
@@ -100,6 +101,22 @@ impl Document {
         false
     }
 
+    /// Tells all who has come, gone or moved: now, or as soon as it may be (A6).
+    pub(super) fn tell_changes(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        let limits = self.limits();
+        let each = limits.awareness_echoes_per_second / self.sessions.len().max(1) as u64;
+        let per_second = each.clamp(1, limits.awareness_messages_per_second.max(1));
+        let of = Allowance { burst: per_second, per_second };
+        match self.awareness.due(now.monotonic, of) {
+            Some(due) if due > now.monotonic => self.wake_at(due),
+            Some(_) => {
+                let changes = self.awareness.changes(now.monotonic, of);
+                self.broadcast(now, Audience::All, Content::Awareness, changes, effects);
+            }
+            None => {}
+        }
+    }
+
     /// Makes those announce themselves anew whom somebody who came back can't see: now, or as soon as it may be (A1).
     pub(super) fn recall(&mut self, now: Now, effects: &mut Vec<Effect>) {
         let Some(since) = self.recall.since else { return };
@@ -123,8 +140,8 @@ impl Document {
         if self.sessions.get(&id).is_some_and(|session| session.behind.is_some()) {
             return self.on_missed(now, id, Content::Awareness);
         }
-        if let Some(everybody) = self.awareness.everybody() {
-            self.send(now, id, Content::Awareness, everybody, effects);
+        for message in self.awareness.everybody() {
+            self.send(now, id, Content::Awareness, message, effects);
         }
     }
 }

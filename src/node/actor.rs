@@ -12,6 +12,7 @@ use super::Shared;
 use super::access::Request;
 use super::backlog::{Backlog, Waiting};
 use super::budget::{Budget, worked};
+use super::echoes::Echoes;
 use super::mailbox::{Letters, Mail};
 use super::outbox::Outbox;
 use super::queue::Queue;
@@ -58,6 +59,7 @@ pub(super) struct Member {
     pub(super) is_peer: bool,
     /// It was sent a question, so what goes to all goes to it too.
     pub(super) is_greeted: bool,
+    pub(super) echoes: Echoes,
 }
 
 impl Member {
@@ -387,9 +389,12 @@ impl Actor {
                 self.shared.metrics.messages_in.inc();
                 self.shared.metrics.bytes_in.inc_by(message.len() as u64);
                 let (started, bytes) = (Instant::now(), message.len());
+                let is_echo = self.members.get_mut(&session).is_some_and(|member| member.echoes.said(&message));
                 let now = self.shared.clock.now();
                 self.handle(opened, now, Event::Received { session, message })?;
-                self.queue.charge(session, self.took(started), bytes, Instant::now());
+                if !is_echo {
+                    self.queue.charge(session, self.took(started), bytes, Instant::now());
+                }
                 self.perform(opened).await
             }
             Mail::Reauthorized { session, right } => {
@@ -510,7 +515,7 @@ impl Actor {
 impl Member {
     fn new(outbox: Arc<Outbox>, request: Arc<Request>, kind: &Kind) -> Self {
         let is_peer = matches!(kind, Kind::Peer(_));
-        Self { outbox, request, identity: identity_of(kind), is_peer, is_greeted: false }
+        Self { outbox, request, identity: identity_of(kind), is_peer, is_greeted: false, echoes: Echoes::default() }
     }
 }
 

@@ -28,7 +28,7 @@ pub(crate) enum Mail {
         message: Bytes,
         /// When it was to be sent.
         sent: Instant,
-        _permits: [OwnedSemaphorePermit; 2],
+        _permits: [Option<OwnedSemaphorePermit>; 3],
     },
     Reauthorized {
         session: SessionId,
@@ -55,6 +55,7 @@ pub(crate) struct Mailbox {
     signals: Arc<Signals>,
     large: Arc<Semaphore>,
     large_max: usize,
+    own_max: usize,
     inbound: Inbound,
 }
 
@@ -89,7 +90,9 @@ impl Mailbox {
         let signals = Arc::new(Signals::default());
         let large_max = limits.mailbox_bytes_max.min(limits.inbound_bytes_max);
         let large = Arc::new(Semaphore::new(large_max));
-        (Self { mail: sender, signals: signals.clone(), large, large_max, inbound }, Letters { mail, signals })
+        let own_max = limits.session_mail_bytes_max;
+        let mailbox = Self { mail: sender, signals: signals.clone(), large, large_max, own_max, inbound };
+        (mailbox, Letters { mail, signals })
     }
 
     pub fn signals(&self) -> &Arc<Signals> {
@@ -101,16 +104,23 @@ impl Mailbox {
         self.mail.send(mail).await.map_err(|_| Closed)
     }
 
-    /// Sends a client's message. Waits while too much waits already: of the session's own, or, if it's long, of others that are.
+    /// Sends a client's message. Waits while too much waits already: of the session's own, and, if it's long, of others that are.
     pub async fn send_message(&self, session: SessionId, own: &Arc<Semaphore>, message: Bytes) -> Result<(), Closed> {
-        let sent = Instant::now();
-        let (narrow, wide, max) = match message.len() <= SHORT_BYTES_MAX {
-            true => (own, &self.inbound.short, SHORT_BYTES_MAX),
-            false => (&self.large, &self.inbound.long, self.large_max),
+        let (sent, bytes) = (Instant::now(), message.len());
+        // One session can't fill what all have for long messages: the next one waits until its last was handled.
+        let own = acquire(own, bytes, self.own_max).await?;
+        let (large, inbound) = match bytes <= SHORT_BYTES_MAX {
+            true => (None, acquire(&self.inbound.short, bytes, SHORT_BYTES_MAX).await?),
+            false => (
+                Some(acquire(&self.large, bytes, self.large_max).await?),
+                acquire(&self.inbound.long, bytes, self.large_max).await?,
+            ),
         };
-        let wanted = message.len().clamp(BYTES_MIN.min(max), max) as u32;
-        let narrow = narrow.clone().acquire_many_owned(wanted).await.map_err(|_| Closed)?;
-        let wide = wide.clone().acquire_many_owned(wanted).await.map_err(|_| Closed)?;
-        self.send(Mail::Message { session, message, sent, _permits: [narrow, wide] }).await
+        self.send(Mail::Message { session, message, sent, _permits: [Some(own), large, Some(inbound)] }).await
     }
+}
+
+async fn acquire(semaphore: &Arc<Semaphore>, bytes: usize, max: usize) -> Result<OwnedSemaphorePermit, Closed> {
+    let wanted = bytes.clamp(BYTES_MIN.min(max), max) as u32;
+    semaphore.clone().acquire_many_owned(wanted).await.map_err(|_| Closed)
 }

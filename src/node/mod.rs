@@ -7,6 +7,7 @@ pub(crate) mod backup;
 mod budget;
 mod builder;
 mod clock;
+mod echoes;
 mod error;
 mod faults;
 mod handle;

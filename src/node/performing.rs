@@ -110,9 +110,12 @@ impl Actor {
         message: &Bytes,
     ) -> Result<(), Fault> {
         let mut overflowed = Vec::new();
-        let mut push = |session: SessionId, member: &Member| {
+        let limits = &self.shared.config.limits;
+        let mut push = |session: SessionId, member: &mut Member| {
             if !member.outbox.try_push(message.clone(), content) {
                 overflowed.push(session);
+            } else if content == Content::Awareness {
+                member.echoes.told(message.len(), limits);
             }
         };
         if let Audience::One(session) = to {
@@ -121,7 +124,7 @@ impl Actor {
                 push(session, member);
             }
         } else {
-            let meant = self.members.iter().filter(|(_, member)| member.is_in(to));
+            let meant = self.members.iter_mut().filter(|(_, member)| member.is_in(to));
             meant.for_each(|(session, member)| push(*session, member));
         }
         for session in overflowed {

@@ -353,3 +353,57 @@ fn s1_who_was_shown_to_somebody_who_came_in_the_same_turn_is_gone_for_them_too()
     let last = heard(&mut world, late).pop();
     assert_eq!(last, Some(gone(2, 1)), "it was told that 2 is here");
 }
+
+#[test]
+fn a6_all_are_told_so_often_and_then_what_is_so_by_then() {
+    let mut world = World::new();
+    let (observer, mover) = (observe(&mut world), open(&mut world, 7, 1, Some("{}")));
+    heard(&mut world, observer);
+    world.pass(Duration::from_secs(2));
+    heard(&mut world, observer);
+    let mut messages = 0;
+    for clock in 2..=100 {
+        world.say(mover, [awareness(&[(7, clock, Some("{}"))])]);
+        messages += usize::from(!heard(&mut world, observer).is_empty());
+    }
+    assert_eq!(messages, 20, "at once");
+    world.pass(Duration::from_millis(49));
+    assert_eq!(heard(&mut world, observer), []);
+    world.pass(Duration::from_millis(1));
+    assert_eq!(heard(&mut world, observer), [here(7, 100)], "the last is told, and what was between isn't");
+}
+
+#[test]
+fn a6_who_comes_and_goes_meanwhile_is_never_told() {
+    let mut world = World::with(|config| config.limits.awareness_messages_per_second = 1);
+    let observer = observe(&mut world);
+    let stays = open(&mut world, 7, 1, Some("{}"));
+    assert_eq!(heard(&mut world, observer), [here(7, 1)]);
+    let visitor = open(&mut world, 8, 1, Some("{}"));
+    world.leave(visitor);
+    world.say(stays, [awareness(&[(7, 2, Some("{}"))])]);
+    assert_eq!(heard(&mut world, observer), []);
+    world.pass(Duration::from_secs(1));
+    assert_eq!(heard(&mut world, observer), [here(7, 2)]);
+    world.leave(stays);
+    assert_eq!(heard(&mut world, observer), []);
+    world.pass(Duration::from_secs(1));
+    assert_eq!(heard(&mut world, observer), [gone(7, 2)], "who was told that it's here is told that it went");
+}
+
+#[test]
+fn a6_a_crowd_is_told_less_often() {
+    let told = |sessions: usize| {
+        let mut world = World::with(|config| config.limits.awareness_echoes_per_second = 100);
+        let mover = open(&mut world, 7, 1, Some("{}"));
+        let crowd: Vec<_> = (1..sessions).map(|_| observe(&mut world)).collect();
+        world.pass(Duration::from_secs(20));
+        crowd.iter().for_each(|session| drop(world.pop_all(*session)));
+        let moves = (2..=100).filter(|clock| {
+            world.say(mover, [awareness(&[(7, *clock, Some("{}"))])]);
+            !heard(&mut world, crowd[0]).is_empty()
+        });
+        moves.count()
+    };
+    assert_eq!([5, 10, 50, 200].map(told), [20, 10, 2, 1]);
+}

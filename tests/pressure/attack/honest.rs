@@ -70,6 +70,12 @@ struct Typed {
 }
 
 impl Typed {
+    /// The number of a letter that's about to be typed, and nobody else's.
+    fn next(&mut self) -> usize {
+        self.sent.push(Instant::now() + PATIENCE);
+        self.sent.len() - 1
+    }
+
     fn arrived(&mut self, reader: u64, document: &str, message: &[u8]) {
         let now = Instant::now();
         for number in numbers(message) {
@@ -193,8 +199,7 @@ impl Person {
 
     async fn type_one(&mut self, typed: &Mutex<Typed>) {
         let client = &mut self.connection.client;
-        let number = typed.lock().unwrap().sent.len();
-        typed.lock().unwrap().sent.push(Instant::now() + PATIENCE);
+        let number = typed.lock().unwrap().next();
         let messages = client.write(&marker(number));
         typed.lock().unwrap().sent[number] = Instant::now();
         self.connection.send(messages).await;
