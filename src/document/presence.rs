@@ -107,13 +107,12 @@ impl Document {
         let each = limits.awareness_echoes_per_second / self.sessions.len().max(1) as u64;
         let per_second = each.clamp(1, limits.awareness_messages_per_second.max(1));
         let of = Allowance { burst: per_second, per_second };
-        match self.awareness.due(now.monotonic, of) {
-            Some(due) if due > now.monotonic => self.wake_at(due),
-            Some(_) => {
-                let changes = self.awareness.changes(now.monotonic, of);
-                self.broadcast(now, Audience::All, Content::Awareness, changes, effects);
+        while let Some(due) = self.awareness.due(now.monotonic, of) {
+            if due > now.monotonic {
+                return self.wake_at(due);
             }
-            None => {}
+            let changes = self.awareness.changes(now.monotonic, of);
+            self.broadcast(now, Audience::All, Content::Awareness, changes, effects);
         }
     }
 

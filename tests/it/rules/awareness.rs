@@ -301,7 +301,9 @@ fn a5_entries_are_limited() {
     world.say(session, [awareness(&[(2, 2, Some("{}"))])]);
     assert_eq!(heard(&mut world, session), [here(2, 2)], "who is here can go on");
     world.say(session, [awareness(&[(2, 2, None), (9, 2, Some("{}"))])]);
-    assert_eq!(heard(&mut world, session), [gone(2, 2), here(9, 2)], "who goes makes room");
+    let mut told = heard(&mut world, session);
+    told.sort();
+    assert_eq!(told, [gone(2, 2), here(9, 2)], "who goes makes room");
 }
 
 #[test]
@@ -406,4 +408,38 @@ fn a6_a_crowd_is_told_less_often() {
         moves.count()
     };
     assert_eq!([5, 10, 50, 200].map(told), [20, 10, 2, 1]);
+}
+
+#[test]
+fn a6_what_is_told_comes_in_short_messages_and_everybody_in_turn() {
+    let mut world = World::new();
+    let (relay, observer) = (observe(&mut world), observe(&mut world));
+    let state = format!("{{\"name\":\"{}\"}}", "x".repeat(2_000));
+    let everybody = |clock| (1..=40).map(|client| (client, clock, Some(state.as_str()))).collect::<Vec<_>>();
+    let times =
+        |told: &[u64]| (1..=40).map(|client| told.iter().filter(|one| **one == client).count()).collect::<Vec<_>>();
+    let mut told: Vec<u64> = Vec::new();
+    for clock in 1..=12 {
+        world.say(relay, [awareness(&everybody(clock))]);
+        world.turn();
+        let messages = world.pop_all(observer);
+        assert!(messages.iter().all(|message| message.len() < 20 << 10), "short enough to come back unhindered");
+        told.extend(messages.iter().flat_map(|message| entries_in(message)).map(|(client, ..)| client));
+    }
+    world.pass(Duration::from_secs(1));
+    let times = times(&told);
+    let (least, most) = (times.iter().min(), times.iter().max());
+    assert!(most <= least.map(|least| least + 1).as_ref(), "nobody is told of while others wait longer: {times:?}");
+    assert!(told.len() < 12 * 40, "more changes than may be told");
+    let last: std::collections::BTreeMap<_, _> =
+        heard(&mut world, observer).into_iter().map(|(client, clock, _)| (client, clock)).collect();
+    assert_eq!(last.len(), 40);
+    assert!(last.values().all(|clock| *clock == 12), "in the end all is told as it is");
+    let late = world.join();
+    world.say(late, [sync::sync_step_1(&[0])]);
+    world.turn();
+    let messages = world.pop_all(late);
+    let messages: Vec<_> = messages.iter().filter(|message| message[0] == 1).collect();
+    assert!(messages.iter().all(|message| message.len() < 20 << 10));
+    assert_eq!(messages.iter().flat_map(|message| entries_in(message)).count(), 40);
 }

@@ -15,9 +15,12 @@ use honest::{Honest, Latencies};
 /// Says to a process that it's the hostile one: where the server is.
 const HOSTILE: &str = "YMESH_ATTACK_ADDRESS";
 const NAME: &str = "attack::who_types_notices_nothing_of_fifty_hostile_connections";
-/// What the attack may add in other documents, for 99 of 100 letters. What it adds in the one that is attacked is told, and not yet
-/// bounded. A debug build of the server does everything ten times slower.
-const DELAY_MAX: Duration = Duration::from_millis(if cfg!(debug_assertions) { 100 } else { 25 });
+/// What the attack may add for 99 of 100 letters, in the document that is attacked and in others. A debug build of the server does
+/// everything ten times slower.
+const DELAYS_MAX: [Duration; 2] = match cfg!(debug_assertions) {
+    true => [Duration::from_millis(500), Duration::from_millis(100)],
+    false => [Duration::from_millis(50), Duration::from_millis(25)],
+};
 /// What the server may have in memory more than before, when the attack is over, and while it lasts.
 const MEMORY_LEFT_MAX: u64 = 64 << 20;
 const MEMORY_MAX: u64 = 512 << 20;
@@ -85,8 +88,10 @@ async fn who_types_notices_nothing_of_fifty_hostile_connections() {
         assert!(most <= before + MEMORY_MAX, "memory grew by {} KiB", (most - before) >> 10);
         assert!(after <= before + MEMORY_LEFT_MAX, "{} KiB stay", (after - before) >> 10);
     }
-    let (was, is) = (alone.elsewhere(), beside.elsewhere());
-    assert!(is <= was + DELAY_MAX, "the honest wait in other documents: p99 was {was:?}, and is {is:?}");
+    let (was, is) = (alone.of_most(), beside.of_most());
+    println!("p99 in the middle second, in the shared document and in others: {was:?}, with them {is:?}");
+    let has_waited = (0..2).any(|place| is[place] > was[place] + DELAYS_MAX[place]);
+    assert!(!has_waited, "the honest wait: p99 was {was:?}, and is {is:?}");
 }
 
 fn kib(bytes: Option<u64>) -> Option<u64> {
